@@ -1,0 +1,226 @@
+#include "config.h"
+#include "base/error.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+#define VERROR "veyron2/verror."
+
+struct err_row {
+    int code;
+    enum err_scope scope;
+    const char *name;
+    const char *id;
+    const char *text;
+};
+
+/* Several codes share a wire id; the first row with an id is the one that the id maps back to. */
+static const struct err_row err_table[] = {
+    {WSPR_EABORTED, ERR_SCOPE_FLOW, "aborted", VERROR "Aborted", "aborted"},
+    {WSPR_EBADARG, ERR_SCOPE_FLOW, "bad-arg", VERROR "BadArg", "bad argument"},
+    {WSPR_EBADPROTO, ERR_SCOPE_FLOW, "bad-protocol", VERROR "BadProtocol", "bad protocol"},
+    {WSPR_EEXISTS, ERR_SCOPE_FLOW, "exists", VERROR "Exists", "exists already"},
+    {WSPR_EINTERNAL, ERR_SCOPE_FLOW, "internal", VERROR "Internal", "internal error"},
+    {WSPR_ENOTAUTH, ERR_SCOPE_FLOW, "not-authorized", VERROR "NotAuthorized", "not authorized"},
+    {WSPR_ENOTFOUND, ERR_SCOPE_FLOW, "not-found", VERROR "NotFound", "not found"},
+    {WSPR_EUNKNOWN, ERR_SCOPE_FLOW, "unknown", "", "unknown error"},
+    {WSPR_ENOMEM, ERR_SCOPE_FLOW, "no-memory", VERROR "Internal", "out of memory"},
+    {WSPR_EINVAL, ERR_SCOPE_FLOW, "invalid", VERROR "BadArg", "invalid argument"},
+    {WSPR_EPROTO, ERR_SCOPE_CONN, "protocol", VERROR "BadProtocol", "protocol error"},
+    {WSPR_ELIMIT, ERR_SCOPE_FLOW, "limit", VERROR "Internal", "limit reached"},
+    {WSPR_ETRUNC, ERR_SCOPE_MESSAGE, "truncated", VERROR "BadProtocol", "EOF"},
+    {WSPR_ECLOSED, ERR_SCOPE_FLOW, "closed", VERROR "Aborted", "closed"},
+    {WSPR_ETIMEOUT, ERR_SCOPE_FLOW, "timeout", VERROR "BadProtocol", "deadline exceeded"},
+    {WSPR_ECANCELED, ERR_SCOPE_FLOW, "canceled", VERROR "Aborted", "canceled"},
+    {WSPR_ETYPE, ERR_SCOPE_MESSAGE, "type", VERROR "BadProtocol", "type mismatch"},
+    {WSPR_ECRYPTO, ERR_SCOPE_CONN, "crypto", VERROR "Internal", "cryptographic failure"},
+    {WSPR_ESYS, ERR_SCOPE_CONN, "system", VERROR "Internal", "system error"},
+    {WSPR_EAGAIN, ERR_SCOPE_MESSAGE, "again", VERROR "Internal", "try again"},
+    {WSPR_OK, ERR_SCOPE_MESSAGE, "ok", "", "success"},
+};
+
+#define ERR_ROWS (sizeof err_table / sizeof err_table[0])
+
+static const struct err_row *err_row_of(int code)
+{
+    static const struct err_row other = {0, ERR_SCOPE_FLOW, "other", "", "unknown error"};
+
+    for (size_t i = 0; i < ERR_ROWS; i++) {
+        if (err_table[i].code == code)
+            return &err_table[i];
+    }
+    return &other;
+}
+
+const char *err_code_text(int code)
+{
+    return err_row_of(code)->text;
+}
+
+const char *err_code_id(int code)
+{
+    return err_row_of(code)->id;
+}
+
+const char *err_code_name(int code)
+{
+    return err_row_of(code)->name;
+}
+
+enum err_scope err_code_scope(int code)
+{
+    return err_row_of(code)->scope;
+}
+
+int err_code_of_id(const char *id)
+{
+    for (size_t i = 0; i < ERR_ROWS; i++) {
+        if (strcmp(err_table[i].id, id) == 0)
+            return err_table[i].code;
+    }
+    return WSPR_EUNKNOWN;
+}
+
+int err_set_text(struct err *e, int code, const char *text, size_t len)
+{
+    char *msg;
+
+    if (e == NULL)
+        return code;
+    msg = mem_strndup(text, len > ERR_MSG_MAX ? ERR_MSG_MAX : len);
+    err_done(e);
+    e->code = code;
+    e->msg = msg;
+    return code;
+}
+
+int err_vset(struct err *e, int code, const char *fmt, va_list ap)
+{
+    va_list again;
+    char small[256];
+    char *big;
+    int n;
+
+    if (e == NULL)
+        return code;
+    va_copy(again, ap);
+    n = vsnprintf(small, sizeof small, fmt, ap);
+    if (n < 0)
+        n = 0;
+    if ((size_t)n < sizeof small) {
+        err_set_text(e, code, small, (size_t)n);
+    } else {
+        size_t len = n > ERR_MSG_MAX ? ERR_MSG_MAX : (size_t)n;
+
+        big = malloc(len + 1);
+        if (big != NULL)
+            vsnprintf(big, len + 1, fmt, again);
+        err_done(e);
+        e->code = code;
+        e->msg = big;
+    }
+    va_end(again);
+    return code;
+}
+
+int err_set(struct err *e, int code, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    err_vset(e, code, fmt, ap);
+    va_end(ap);
+    return code;
+}
+
+int err_set_id(struct err *e, const char *id, const char *msg)
+{
+    int code = err_code_of_id(id);
+
+    if (e == NULL)
+        return code;
+    err_set_text(e, code, msg, strlen(msg));
+    if (code == WSPR_EUNKNOWN && id[0] != '\0')
+        e->id = mem_strndup(id, strlen(id));
+    return code;
+}
+
+int err_prefix(struct err *e, int code, const char *fmt, ...)
+{
+    struct err old;
+    va_list ap;
+
+    if (e == NULL)
+        return code;
+    old = *e;
+    *e = ERR_INIT;
+    va_start(ap, fmt);
+    err_vset(e, code != 0 ? code : old.code, fmt, ap);
+    va_end(ap);
+    if (e->msg != NULL) {
+        const char *tail = err_text(&old);
+        size_t n = strlen(e->msg), m = strlen(tail);
+        char *joined;
+
+        if (n + m > ERR_MSG_MAX)
+            m = n > ERR_MSG_MAX ? 0 : ERR_MSG_MAX - n;
+        joined = realloc(e->msg, n + m + 1);
+        if (joined != NULL) {
+            memcpy(joined + n, tail, m);
+            joined[n + m] = '\0';
+            e->msg = joined;
+        }
+    }
+    if (code == 0) {
+        e->id = old.id;
+        old.id = NULL;
+    }
+    err_done(&old);
+    return e->code;
+}
+
+void err_move(struct err *dst, struct err *src)
+{
+    if (dst == src)
+        return;
+    if (dst != NULL) {
+        err_done(dst);
+        *dst = *src;
+        *src = ERR_INIT;
+    } else {
+        err_done(src);
+    }
+}
+
+int err_copy(struct err *dst, const struct err *src)
+{
+    if (dst == NULL || dst == src)
+        return src->code;
+    err_done(dst);
+    dst->code = src->code;
+    dst->msg = src->msg != NULL ? mem_strndup(src->msg, strlen(src->msg)) : NULL;
+    dst->id = src->id != NULL ? mem_strndup(src->id, strlen(src->id)) : NULL;
+    return src->code;
+}
+
+void err_done(struct err *e)
+{
+    if (e == NULL)
+        return;
+    free(e->id);
+    free(e->msg);
+    *e = ERR_INIT;
+}
+
+const char *err_text(const struct err *e)
+{
+    return e->msg != NULL ? e->msg : err_code_text(e->code);
+}
+
+const char *err_id(const struct err *e)
+{
+    return e->id != NULL ? e->id : err_code_id(e->code);
+}

@@ -1,0 +1,41 @@
+#include "config.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+char *mem_strndup(const char *s, size_t len)
+{
+    char *p = malloc(len + 1);
+
+    if (p == NULL)
+        return NULL;
+    memcpy(p, s, len);
+    p[len] = '\0';
+    return p;
+}
+
+void *mem_dup(const void *p, size_t len)
+{
+    void *q = malloc(len > 0 ? len : 1);
+
+    if (q != NULL && len > 0)
+        memcpy(q, p, len);
+    return q;
+}
+
+void mem_wipe(void *p, size_t len)
+{
+    if (p != NULL)
+        explicit_bzero(p, len);
+}
+
+int mem_equal_secret(const void *a, const void *b, size_t len)
+{
+    const uint8_t *x = a, *y = b;
+    uint8_t diff = 0;
+
+    for (size_t i = 0; i < len; i++)
+        diff |= x[i] ^ y[i];
+    return diff == 0;
+}
