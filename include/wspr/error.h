@@ -1,9 +1,9 @@
 /*
  * Error codes of wspr.
  *
- * A function returns 0 or a positive number for success and one of these for failure. Each code has,
- * in one table, a scope (what is lost), the id that peers and pages see, and a sentence.
- * Codes are part of the plugin ABI: they keep their numbers, new ones are added at the end.
+ * A function returns 0 or a positive number for success and one of these for failure. Each code
+ * has, in one table, a scope (what is lost), the id that peers and pages see, and a sentence. Codes
+ * are part of the plugin ABI: they keep their numbers, new ones are added at the end.
  */
 #ifndef WSPR_ERROR_H
 #define WSPR_ERROR_H
@@ -14,13 +14,13 @@ extern "C" {
 
 enum wspr_error {
     WSPR_OK = 0,
-    WSPR_ENOMEM = -1000,  /* memory could not be had */
-    WSPR_EINVAL = -1001,  /* an argument is not valid */
-    WSPR_EPROTO = -1002,  /* the peer broke the protocol */
-    WSPR_ELIMIT = -1003,  /* a configured limit was reached */
-    WSPR_ETRUNC = -1004,  /* the input ends too early */
-    WSPR_ECLOSED = -1005, /* the flow, circuit or connection is closed */
-    WSPR_ETIMEOUT = -1006, /* a deadline passed */
+    WSPR_ENOMEM = -1000,    /* memory could not be had */
+    WSPR_EINVAL = -1001,    /* an argument is not valid */
+    WSPR_EPROTO = -1002,    /* the peer broke the protocol */
+    WSPR_ELIMIT = -1003,    /* a configured limit was reached */
+    WSPR_ETRUNC = -1004,    /* the input ends too early */
+    WSPR_ECLOSED = -1005,   /* the flow, circuit or connection is closed */
+    WSPR_ETIMEOUT = -1006,  /* a deadline passed */
     WSPR_ECANCELED = -1007, /* the caller took the request back */
     WSPR_EABORTED = -1008,  /* the other side went away or was stopped */
     WSPR_EBADARG = -1009,   /* an argument of a call is not valid */

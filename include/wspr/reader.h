@@ -1,0 +1,66 @@
+/*
+ * Reading a payload: a table says which members an object has and where they go.
+ *
+ * Rules (spec: websocket 5.1): the first JSON value of the text is read; members match their field
+ * by name, else ignoring case; unknown members are skipped; a later duplicate wins; null leaves a
+ * field as it is; there is no coercion. Any thread.
+ */
+#ifndef WSPR_READER_H
+#define WSPR_READER_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "wspr/version.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Text inside the payload, or inside memory of the reading; not ended by NUL. */
+struct wspr_span {
+    const char *p;
+    size_t len;
+};
+
+/* A list of raw values, each the text of one JSON value. */
+struct wspr_spans {
+    struct wspr_span *items;
+    size_t n;
+};
+
+enum wspr_field_kind {
+    WSPR_FIELD_STRING = 1, /* struct wspr_span: unescaped text */
+    WSPR_FIELD_INT64 = 2,  /* int64_t */
+    WSPR_FIELD_INT32 = 3,  /* int32_t */
+    WSPR_FIELD_UINT64 = 4, /* uint64_t */
+    WSPR_FIELD_BOOL = 5,   /* int */
+    WSPR_FIELD_RAW = 6,    /* struct wspr_span: the text of any value */
+    WSPR_FIELD_RAWS = 7,   /* struct wspr_spans: the elements of a list */
+};
+
+struct wspr_field {
+    const char *name;
+    int kind;
+    size_t offset;         /* offsetof the member of the target */
+    const char *type_name; /* what error texts call it, for example "int64" */
+};
+
+struct wspr_reading; /* memory that a reading needed; one free ends it */
+
+/*
+ * Decodes the object in text into target, which the caller has filled with defaults. type_name is
+ * what error texts call the whole. On success *ret_reading (may come back NULL) owns whatever the
+ * target's spans need; they also borrow text. On failure the target is unspecified and a sentence
+ * is in error (cut to error_size).
+ */
+WSPR_API int wspr_read_object(const char *text, size_t len, const struct wspr_field *fields,
+                              size_t n_fields, const char *type_name, void *target,
+                              struct wspr_reading **ret_reading, char *error,
+                              size_t error_size) WSPR_MUST_CHECK;
+WSPR_API void wspr_reading_free(struct wspr_reading *reading);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
