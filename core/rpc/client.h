@@ -1,0 +1,104 @@
+/*
+ * Calling remote objects: resolution, circuits that are reused, requests, streams, results.
+ *
+ * A client belongs to one worker and is used on its loop only. It keeps the circuits of all callers,
+ * one per (endpoint, identity). Spec: ipc 4, 7, 8.
+ *
+ * Life of a call:
+ *
+ *     rpc_call_new -> encode arguments with rpc_call_enc -> rpc_call_start -> [started]
+ *         -> item* -> result* -> done
+ *
+ * `done` comes exactly once, last, unless rpc_call_cancel dropped the call before; the call is freed
+ * after it. No callback is made from inside a function of this header: they come from the loop.
+ */
+#ifndef RPC_CLIENT_H
+#define RPC_CLIENT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/span.h"
+#include "vom/dec.h"
+#include "vom/enc.h"
+
+struct rpc_call;
+struct rpc_client;
+struct rpc_runtime;
+struct sec_private;
+struct sec_identity;
+
+/* One value as it came off the flow; valid during the callback that is given it. */
+struct rpc_value {
+    struct vom_dec *dec;
+    const struct vom_msg *msg;
+};
+
+struct rpc_call_ops {
+    /* The request was handed to the circuit; stream items may be sent. Optional. */
+    void (*started)(void *arg, struct rpc_call *call);
+    /*
+     * One item of the result stream. RPC_HOLD delivers no more until rpc_call_resume (credit of the
+     * flow is withheld). A negative code fails the call with *err. Optional: without it an item is the
+     * error "Finish called with remaining streaming results".
+     */
+    int (*item)(void *arg, struct rpc_call *call, const struct rpc_value *v, struct err *err);
+    /* The result stream ended without a framework error; results follow. Optional. */
+    void (*end)(void *arg, struct rpc_call *call);
+    /* Result i of n, in order. A negative code fails the call with *err. */
+    int (*result)(void *arg, struct rpc_call *call, uint32_t i, uint32_t n,
+                  const struct rpc_value *v, struct err *err);
+    /* The call is over. err is NULL if all results were delivered. */
+    void (*done)(void *arg, struct rpc_call *call, const struct err *err);
+    /* rpc_call_end_item said RPC_FULL and there is room again. Optional. */
+    void (*writable)(void *arg, struct rpc_call *call);
+};
+
+enum { RPC_HOLD = 1, RPC_FULL = 1 };
+
+#define RPC_NO_TIMEOUT INT64_MAX
+#define RPC_TIMEOUT_DEFAULT (60 * INT64_C(1000000000))
+
+struct rpc_call_opts {
+    int64_t timeout;   /* nanoseconds; 0 is the default of 60 s, RPC_NO_TIMEOUT none */
+    int32_t n_results; /* how many results are expected, the error included; negative: any number */
+    bool streaming;    /* the caller will send items and end the stream itself */
+    /* Identity to present; NULL is the runtime's. Borrowed until done, and kept by reference. */
+    const struct sec_private *identity;
+};
+
+/*
+ * A call that is not started yet; opts are copied, name and method too. NULL if memory is short or
+ * the client's limit of calls is reached.
+ */
+struct rpc_call *rpc_call_new(struct rpc_client *client, struct span name, struct span method,
+                              const struct rpc_call_opts *opts, const struct rpc_call_ops *ops,
+                              void *arg);
+/* Where the arguments are encoded, in order, before the start. */
+struct vom_enc *rpc_call_enc(struct rpc_call *call);
+/* Sends the request with the n_args values that were encoded. Failures come to done. */
+void rpc_call_start(struct rpc_call *call, uint32_t n_args);
+/*
+ * One stream item: encode exactly one value between begin and end. With keep == false the item is
+ * taken back as if it had never been. end returns 0, RPC_FULL (taken, wait for writable) or an error
+ * (the call will be done with it). begin returns NULL once the stream was closed or the call failed.
+ */
+struct vom_enc *rpc_call_begin_item(struct rpc_call *call);
+int rpc_call_end_item(struct rpc_call *call, bool keep);
+/* Ends the input stream; a second time does nothing. */
+void rpc_call_close_send(struct rpc_call *call);
+/* Takes up items again after RPC_HOLD. */
+void rpc_call_resume(struct rpc_call *call);
+/* Drops the call at once: no callback follows, the remote end sees its flow cancelled. */
+void rpc_call_cancel(struct rpc_call *call);
+/* The identity of the server that answers; NULL before `started`. Borrowed. */
+const struct sec_identity *rpc_call_server(const struct rpc_call *call);
+/* The rooted name that the call went to after resolution; empty before `started`. */
+struct span rpc_call_target(const struct rpc_call *call);
+
+/* The client of a runtime; made and freed with it. */
+struct rpc_client *rpc_runtime_client(struct rpc_runtime *rt);
+
+#endif

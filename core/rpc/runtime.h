@@ -1,0 +1,53 @@
+/*
+ * What the client and the servers of one worker share: identity, trust, circuits, limits, counters.
+ */
+#ifndef RPC_RUNTIME_H
+#define RPC_RUNTIME_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/log.h"
+
+struct loop_worker;
+struct loop_offload;
+struct rpc_runtime;
+struct sec_private;
+struct sec_trust;
+
+struct rpc_limits {
+    uint32_t flows_per_vc;      /* then another circuit is opened */
+    uint32_t calls;             /* of the client, at once */
+    uint32_t value_max;         /* bytes of one value on a flow */
+    uint32_t queue_max;         /* bytes that wait to be sent on one flow */
+    int64_t vc_idle;            /* nanoseconds until an unused circuit is closed */
+    int64_t handshake_timeout;  /* nanoseconds */
+};
+
+struct rpc_stats {
+    uint64_t dials, handshakes, handshakes_failed, legacy_peers;
+    uint64_t calls_started, calls_done, calls_failed, calls_cancelled;
+    uint64_t served, serve_errors;
+    uint64_t vcs, links; /* now */
+};
+
+struct rpc_runtime_opts {
+    struct loop_worker *worker;     /* borrowed */
+    struct loop_offload *offload;   /* borrowed; NULL: work is done on the loop (tests) */
+    const struct sec_private *identity; /* referenced */
+    const struct sec_trust *trust;      /* referenced */
+    const struct log *log;              /* borrowed */
+    bool legacy_peers;
+    struct rpc_limits limits; /* zeros: defaults */
+};
+
+struct rpc_runtime *rpc_runtime_new(const struct rpc_runtime_opts *opts, struct err *err);
+/*
+ * Closes everything: calls end with Aborted, circuits and sockets are closed. Servers must have been
+ * stopped. done (may be NULL) is called when nothing of the runtime is left on the loop.
+ */
+void rpc_runtime_stop(struct rpc_runtime *rt, void (*done)(void *arg), void *arg);
+const struct rpc_stats *rpc_runtime_stats(const struct rpc_runtime *rt);
+
+#endif

@@ -1,0 +1,162 @@
+/*
+ * Serving objects: a server listens, a dispatcher finds the object of a suffix, an interface says
+ * which methods it has, an authorizer who may call them. Spec: ipc 5, 9, 11 to 14.
+ *
+ * A server belongs to one worker; everything here is used on its loop only. Methods are
+ * asynchronous: invoke may return at once and finish the call later, exactly once.
+ */
+#ifndef RPC_SERVER_H
+#define RPC_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/span.h"
+#include "rpc/client.h"
+#include "vom/value.h"
+
+struct rpc_server;
+struct rpc_scall; /* one call that is being served */
+struct sec_acl;
+struct sec_identity;
+
+/* Label of a method (spec: ipc 9.4); 0 is Admin. */
+enum rpc_label {
+    RPC_LABEL_READ = 1,
+    RPC_LABEL_WRITE = 2,
+    RPC_LABEL_ADMIN = 4,
+    RPC_LABEL_DEBUG = 8,
+    RPC_LABEL_MONITORING = 16,
+};
+
+struct rpc_param {
+    const char *name; /* "" if it has none */
+    const struct vom_type *type;
+};
+
+struct rpc_method {
+    const char *name;
+    const struct rpc_param *in;
+    size_t n_in;
+    const struct rpc_param *out; /* the final error included */
+    size_t n_out;
+    const struct vom_type *in_stream;  /* NULL: none */
+    const struct vom_type *out_stream; /* NULL: none */
+    uint32_t label;
+    /*
+     * Runs the method. args[0 … n_in-1] have the declared types and are borrowed until the call is
+     * finished. Must lead to rpc_scall_finish, now or later.
+     */
+    void (*invoke)(void *object, struct rpc_scall *call, const struct vom_value *const *args);
+};
+
+/* What an object can do. All of it is constant. */
+struct rpc_interface {
+    const char *name;
+    const struct rpc_method *methods;
+    size_t n_methods;
+    /* Type definitions of the signature, in order (ids 65, 66, …). Spec: ipc 13. */
+    const struct vom_type *const *type_defs;
+    size_t n_type_defs;
+};
+
+/* Decides whether the caller may use a method. 0, or a negative code with the reason in err. */
+struct rpc_authorizer {
+    int (*authorize)(void *arg, struct rpc_scall *call, struct err *err);
+    void *arg;
+};
+
+/*
+ * What a dispatcher answers. An object either has an interface, or takes every call itself through
+ * `invoker` (generic arguments, own signature: what a page's object needs).
+ */
+struct rpc_object {
+    const struct rpc_interface *interface;
+    const struct rpc_invoker *invoker;
+    void *object;
+    const struct rpc_authorizer *authorizer; /* NULL: the default of spec ipc 9.3 */
+};
+
+/* How an object without a fixed interface is called. */
+struct rpc_invoker {
+    /*
+     * Says how many arguments the method takes and its label. A negative code with the text of
+     * spec ipc 11.2 if there is no such method.
+     */
+    int (*prepare)(void *object, struct span method, uint32_t *ret_n_args, uint32_t *ret_label,
+                   struct err *err);
+    /* Runs the method with generically decoded arguments; must lead to rpc_scall_finish. */
+    void (*invoke)(void *object, struct rpc_scall *call, const struct vom_value *const *args,
+                   size_t n_args);
+};
+
+struct rpc_dispatcher {
+    /*
+     * Finds the object for a suffix (leading slashes stripped). WSPR_OK with ret filled, or a
+     * negative code with the error that the caller gets. ret->interface and ret->invoker both NULL:
+     * the caller gets "dispatcher not found".
+     */
+    int (*lookup)(void *arg, struct span suffix, struct rpc_object *ret, struct err *err);
+    void *arg;
+};
+
+/* What happens to a call while a method runs; set by rpc_scall_set_ops. All optional. */
+struct rpc_scall_ops {
+    /* One item of the caller's stream; RPC_HOLD delivers no more until rpc_scall_resume. */
+    int (*item)(void *arg, struct rpc_scall *call, const struct rpc_value *v);
+    /* The caller's stream ended, for whatever reason. */
+    void (*end)(void *arg, struct rpc_scall *call);
+    /* The caller is gone (closed or cancelled). Finishing is still due; it sends nothing. */
+    void (*gone)(void *arg, struct rpc_scall *call);
+    /* Room again after RPC_FULL. */
+    void (*writable)(void *arg, struct rpc_scall *call);
+};
+
+void rpc_scall_set_ops(struct rpc_scall *call, const struct rpc_scall_ops *ops, void *arg);
+void rpc_scall_resume(struct rpc_scall *call);
+/* Decodes an item into the declared type of the in-stream; valid until the callback returns. */
+int rpc_scall_item_value(struct rpc_scall *call, const struct rpc_value *v,
+                         const struct vom_value **ret, struct err *err);
+/* Sends one item of the result stream: 0, RPC_FULL (taken), or an error (the caller is gone). */
+int rpc_scall_send(struct rpc_scall *call, const struct vom_value *item);
+/*
+ * Ends the call: the results, then the application's error (NULL or code 0: nil). What the caller
+ * expects is the method's own count; n is therefore without the error. The call is dead afterwards.
+ */
+void rpc_scall_finish(struct rpc_scall *call, const struct vom_value *const *results, size_t n,
+                      const struct err *error);
+/* Ends the call with a framework error (Response.Error) instead of results. */
+void rpc_scall_fail(struct rpc_scall *call, const struct err *error);
+/* Memory that lives as long as the call, for results. */
+struct arena *rpc_scall_arena(struct rpc_scall *call);
+struct span rpc_scall_method(const struct rpc_scall *call);
+struct span rpc_scall_suffix(const struct rpc_scall *call); /* leading slashes stripped */
+struct span rpc_scall_raw_suffix(const struct rpc_scall *call);
+uint32_t rpc_scall_label(const struct rpc_scall *call);
+/* Identities of both ends; the caller's is what remained after validation. Borrowed. */
+const struct sec_identity *rpc_scall_local(const struct rpc_scall *call);
+const struct sec_identity *rpc_scall_remote(const struct rpc_scall *call);
+bool rpc_scall_is_gone(const struct rpc_scall *call);
+
+struct rpc_server_opts {
+    const struct sec_private *identity; /* NULL: the runtime's */
+    uint32_t max_calls;                 /* calls served at once; 0: 65536 */
+};
+
+struct rpc_server *rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
+                                  const struct rpc_dispatcher *dispatcher, struct err *err);
+/*
+ * Listens on a TCP address ("127.0.0.1:0"). *ret_endpoint (borrowed, ends in NUL) is the endpoint's
+ * text without a leading slash.
+ */
+int rpc_server_listen(struct rpc_server *server, const char *address, const char **ret_endpoint,
+                      struct err *err);
+/*
+ * Stops listening, lets running calls end until the deadline (nanoseconds from now), cancels the
+ * rest, then calls done (may be NULL) and frees the server.
+ */
+void rpc_server_stop(struct rpc_server *server, int64_t grace, void (*done)(void *arg), void *arg);
+
+#endif
