@@ -50,9 +50,9 @@ struct vc;
 struct vc_flow;
 struct vc_job;
 
-/* Of core/security. */
-struct sec_private;
-struct sec_public;
+/* Of security/identity.h. */
+struct security_identity;
+struct security_private;
 
 #define VC_FULL     1    /* vc_flow_write: taken, but wait for `writable` before writing more */
 #define VC_LOAN_MAX 4096 /* what one flow may borrow from the shared pool */
@@ -156,9 +156,9 @@ struct vc_ops {
 /* How an accepted circuit shall be; filled by `accept_vc`. */
 struct vc_accept {
     enum vc_security security;
-    uint32_t version;                   /* 0: computed from the endpoints; set it to override */
-    struct vc_crypter *crypter;         /* taken, also if the circuit fails; VC_SECURE only */
-    const struct sec_private *identity; /* presented; must outlive the circuit and its job */
+    uint32_t version;                  /* 0: computed from the endpoints; set it to override */
+    struct vc_crypter *crypter;        /* taken, also if the circuit fails; VC_SECURE only */
+    struct security_private *identity; /* presented and referenced; VC_SECURE only */
     const struct vc_ops *ops;
     void *arg;
 };
@@ -279,9 +279,9 @@ struct vc_open {
     struct span dst; /* endpoint to dial, any form */
     struct span src; /* our endpoint */
     enum vc_security security;
-    uint32_t version;                   /* 0: computed from the endpoints; set it to override */
-    struct vc_crypter *crypter;         /* taken, also on failure; VC_SECURE only */
-    const struct sec_private *identity; /* presented; must outlive the circuit and its job */
+    uint32_t version;                  /* 0: computed from the endpoints; set it to override */
+    struct vc_crypter *crypter;        /* taken, also on failure; VC_SECURE only */
+    struct security_private *identity; /* presented and referenced; VC_SECURE only */
     const struct vc_ops *ops;
     void *arg;
 };
@@ -311,8 +311,8 @@ struct span vc_local_endpoint(const struct vc *vc);
 struct span vc_remote_endpoint(const struct vc *vc);
 /* What the peer proved; NULL before VC_READY and on insecure circuits. Valid as long as the handle.
  */
-const struct sec_public *vc_peer(const struct vc *vc);
-const struct sec_private *vc_identity(const struct vc *vc);
+struct security_identity *vc_peer(const struct vc *vc);
+struct security_private *vc_identity(const struct vc *vc);
 /* The crypter's words for itself ("" before the key exchange is done); is_legacy as in crypter.h.
  */
 const char *vc_describe(const struct vc *vc);
