@@ -1,6 +1,6 @@
 /*
- * Memory for one task: many small pieces, freed together. An arena is born with the most it may hand
- * out. Reset keeps one block, so that a task that repeats does not allocate.
+ * Memory for one task: many small pieces, freed together. An arena is born with the most it may
+ * hand out. Reset keeps one block, so that a task that repeats does not allocate.
  */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
@@ -27,7 +27,8 @@ void arena_init(struct arena *a, size_t max);
 void arena_done(struct arena *a);
 /* Takes everything back, keeping the largest block if it is not above 64 KiB. */
 void arena_reset(struct arena *a);
-/* n bytes, aligned for any object, not cleared. NULL if memory is short or the maximum is passed. */
+/* n bytes, aligned for any object, not cleared. NULL if memory is short or the maximum is passed.
+ */
 void *arena_alloc(struct arena *a, size_t n);
 /* The same, cleared; n objects of the given size. */
 void *arena_calloc(struct arena *a, size_t n, size_t size);

@@ -1,9 +1,9 @@
 /*
  * A growable run of bytes that is born with its maximum size.
  *
- * Appending has a sticky error: when memory is short or the maximum would be passed, the append does
- * nothing, and so do all later ones; the writer checks buf_error() once at the end. Consuming from
- * the front is cheap. An empty buffer holds no memory after buf_release().
+ * Appending has a sticky error: when memory is short or the maximum would be passed, the append
+ * does nothing, and so do all later ones; the writer checks buf_error() once at the end. Consuming
+ * from the front is cheap. An empty buffer holds no memory after buf_release().
  */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H

@@ -67,9 +67,9 @@ static inline uint32_t cursor_u32(struct cursor *c)
 {
     struct span s = cursor_bytes(c, 4);
 
-    return s.len == 4 ? (uint32_t)s.p[0] << 24 | (uint32_t)s.p[1] << 16 | (uint32_t)s.p[2] << 8 |
-                            s.p[3]
-                      : 0;
+    return s.len == 4
+               ? (uint32_t)s.p[0] << 24 | (uint32_t)s.p[1] << 16 | (uint32_t)s.p[2] << 8 | s.p[3]
+               : 0;
 }
 
 static inline uint64_t cursor_u64(struct cursor *c)

@@ -29,7 +29,8 @@ struct err {
     }
 #define ERR_MSG_MAX 65536 /* longer texts are cut */
 
-/* Sets code and text (replacing what was there) and returns code, so that `return err_set(…)` works. */
+/* Sets code and text (replacing what was there) and returns code, so that `return err_set(…)`
+ * works. */
 int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int err_vset(struct err *e, int code, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));

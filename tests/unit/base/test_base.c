@@ -122,7 +122,8 @@ static void hash_is_siphash(void)
 
 static void text_forms(void)
 {
-    static const char *const bad[] = {"=", "a", "aGVsbG8", "aGVsbG8=x", "aGV=bG8=", "aG+s", "aa==="};
+    static const char *const bad[] = {"=",        "a",    "aGVsbG8", "aGVsbG8=x",
+                                      "aGV=bG8=", "aG+s", "aa==="};
     struct buf b = BUF_INIT(100);
 
     hex_encode(&b, "\x00\xff\x1a", 3);
