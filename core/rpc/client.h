@@ -1,16 +1,17 @@
 /*
  * Calling remote objects: resolution, circuits that are reused, requests, streams, results.
  *
- * A client belongs to one worker and is used on its loop only. It keeps the circuits of all callers,
- * one per (endpoint, identity). Spec: ipc 4, 7, 8.
+ * A client belongs to one worker and is used on its loop only. It keeps the circuits of all
+ * callers, one per (endpoint, identity). Spec: ipc 4, 7, 8.
  *
  * Life of a call:
  *
  *     rpc_call_new -> encode arguments with rpc_call_enc -> rpc_call_start -> [started]
  *         -> item* -> result* -> done
  *
- * `done` comes exactly once, last, unless rpc_call_cancel dropped the call before; the call is freed
- * after it. No callback is made from inside a function of this header: they come from the loop.
+ * `done` comes exactly once, last, unless rpc_call_cancel dropped the call before; the call is
+ * freed after it. No callback is made from inside a function of this header: they come from the
+ * loop.
  */
 #ifndef RPC_CLIENT_H
 #define RPC_CLIENT_H
@@ -41,8 +42,8 @@ struct rpc_call_ops {
     void (*started)(void *arg, struct rpc_call *call);
     /*
      * One item of the result stream. RPC_HOLD delivers no more until rpc_call_resume (credit of the
-     * flow is withheld). A negative code fails the call with *err. Optional: without it an item is the
-     * error "Finish called with remaining streaming results".
+     * flow is withheld). A negative code fails the call with *err. Optional: without it an item is
+     * the error "Finish called with remaining streaming results".
      */
     int (*item)(void *arg, struct rpc_call *call, const struct rpc_value *v, struct err *err);
     /* The result stream ended without a framework error; results follow. Optional. */
@@ -58,7 +59,7 @@ struct rpc_call_ops {
 
 enum { RPC_HOLD = 1, RPC_FULL = 1 };
 
-#define RPC_NO_TIMEOUT INT64_MAX
+#define RPC_NO_TIMEOUT      INT64_MAX
 #define RPC_TIMEOUT_DEFAULT (60 * INT64_C(1000000000))
 
 struct rpc_call_opts {
@@ -82,8 +83,9 @@ struct vom_enc *rpc_call_enc(struct rpc_call *call);
 void rpc_call_start(struct rpc_call *call, uint32_t n_args);
 /*
  * One stream item: encode exactly one value between begin and end. With keep == false the item is
- * taken back as if it had never been. end returns 0, RPC_FULL (taken, wait for writable) or an error
- * (the call will be done with it). begin returns NULL once the stream was closed or the call failed.
+ * taken back as if it had never been. end returns 0, RPC_FULL (taken, wait for writable) or an
+ * error (the call will be done with it). begin returns NULL once the stream was closed or the call
+ * failed.
  */
 struct vom_enc *rpc_call_begin_item(struct rpc_call *call);
 int rpc_call_end_item(struct rpc_call *call, bool keep);

@@ -17,12 +17,12 @@ struct sec_private;
 struct sec_trust;
 
 struct rpc_limits {
-    uint32_t flows_per_vc;      /* then another circuit is opened */
-    uint32_t calls;             /* of the client, at once */
-    uint32_t value_max;         /* bytes of one value on a flow */
-    uint32_t queue_max;         /* bytes that wait to be sent on one flow */
-    int64_t vc_idle;            /* nanoseconds until an unused circuit is closed */
-    int64_t handshake_timeout;  /* nanoseconds */
+    uint32_t flows_per_vc;     /* then another circuit is opened */
+    uint32_t calls;            /* of the client, at once */
+    uint32_t value_max;        /* bytes of one value on a flow */
+    uint32_t queue_max;        /* bytes that wait to be sent on one flow */
+    int64_t vc_idle;           /* nanoseconds until an unused circuit is closed */
+    int64_t handshake_timeout; /* nanoseconds */
 };
 
 struct rpc_stats {
@@ -33,8 +33,8 @@ struct rpc_stats {
 };
 
 struct rpc_runtime_opts {
-    struct loop_worker *worker;     /* borrowed */
-    struct loop_offload *offload;   /* borrowed; NULL: work is done on the loop (tests) */
+    struct loop_worker *worker;         /* borrowed */
+    struct loop_offload *offload;       /* borrowed; NULL: work is done on the loop (tests) */
     const struct sec_private *identity; /* referenced */
     const struct sec_trust *trust;      /* referenced */
     const struct log *log;              /* borrowed */
@@ -44,8 +44,8 @@ struct rpc_runtime_opts {
 
 struct rpc_runtime *rpc_runtime_new(const struct rpc_runtime_opts *opts, struct err *err);
 /*
- * Closes everything: calls end with Aborted, circuits and sockets are closed. Servers must have been
- * stopped. done (may be NULL) is called when nothing of the runtime is left on the loop.
+ * Closes everything: calls end with Aborted, circuits and sockets are closed. Servers must have
+ * been stopped. done (may be NULL) is called when nothing of the runtime is left on the loop.
  */
 void rpc_runtime_stop(struct rpc_runtime *rt, void (*done)(void *arg), void *arg);
 const struct rpc_stats *rpc_runtime_stats(const struct rpc_runtime *rt);
