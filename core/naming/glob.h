@@ -11,15 +11,18 @@
 #include "base/error.h"
 #include "base/span.h"
 
+#define NAMING_GLOB_MAX 4096 /* bytes of a pattern */
+
 struct naming_glob {
-    struct span text; /* element patterns, joined with '/'; without a final "..." */
-    size_t len;       /* their number */
+    struct span text; /* element patterns, joined with '/', and the final "..." */
+    size_t len;       /* their number without the final "..." */
     bool recursive;   /* there was a final "..." */
 };
 
 /*
  * Takes the pattern apart. WSPR_EUNKNOWN "syntax error in pattern" for a leading slash only, as in
  * the reference: a malformed element is found when it is matched, or by naming_glob_check.
+ * WSPR_ELIMIT for a pattern that is too long.
  */
 int naming_glob_parse(struct span pattern, struct naming_glob *ret_glob, struct err *e);
 /* The same error if any element is malformed. A server checks before it walks its tree. */

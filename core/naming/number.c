@@ -1,0 +1,52 @@
+#include "config.h"
+#include "naming/number.h"
+
+#include "base/buf.h"
+
+#define NUMBER_QUOTE_MAX 4096
+
+static void quote_append(struct buf *out, struct span s, char quote)
+{
+    buf_u8(out, (uint8_t)quote);
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.p[i] == (uint8_t)quote || s.p[i] == '\\')
+            buf_u8(out, '\\');
+        if (s.p[i] < 0x20 || s.p[i] > 0x7e)
+            buf_printf(out, "\\x%02x", s.p[i]);
+        else
+            buf_u8(out, s.p[i]);
+    }
+    buf_u8(out, (uint8_t)quote);
+}
+
+static int number_fail(struct span text, const char *what, struct err *e)
+{
+    struct buf quoted = BUF_INIT(NUMBER_QUOTE_MAX);
+
+    if (e != NULL) {
+        quote_append(&quoted, text, '"');
+        err_set(e, WSPR_EINVAL, "strconv.ParseUint: parsing %.*s: %s", SPAN_ARG(buf_span(&quoted)),
+                what);
+        buf_done(&quoted);
+    }
+    return WSPR_EINVAL;
+}
+
+int naming_number_parse(struct span text, uint64_t max, uint64_t *ret_value, struct err *e)
+{
+    uint64_t v = 0;
+
+    if (text.len == 0)
+        return number_fail(text, "invalid syntax", e);
+    for (size_t i = 0; i < text.len; i++) {
+        uint64_t digit = (uint64_t)text.p[i] - '0';
+
+        if (text.p[i] < '0' || text.p[i] > '9')
+            return number_fail(text, "invalid syntax", e);
+        if (v > (max - digit) / 10 || digit > max)
+            return number_fail(text, "value out of range", e);
+        v = v * 10 + digit;
+    }
+    *ret_value = v;
+    return 0;
+}
