@@ -56,18 +56,15 @@ int naming_rid_parse(struct span text, struct naming_rid *ret_rid, struct err *e
     struct naming_rid rid = {{0}};
     bool fits = text.len == 2 * sizeof rid.b;
 
-    for (size_t i = 0; i + 1 < text.len; i += 2) {
+    if (text.len % 2 != 0)
+        return err_set(e, WSPR_EINVAL, "encoding/hex: odd length hex string");
+    for (size_t i = 0; i < text.len; i += 2) {
         int high = hex_digit(text.p[i]), low = hex_digit(text.p[i + 1]);
 
         if (high < 0 || low < 0)
             return rid_bad_digit(high < 0 ? text.p[i] : text.p[i + 1], e);
         if (fits)
             rid.b[i / 2] = (uint8_t)(high << 4 | low);
-    }
-    if (text.len % 2 != 0) {
-        if (hex_digit(text.p[text.len - 1]) < 0)
-            return rid_bad_digit(text.p[text.len - 1], e);
-        return err_set(e, WSPR_EINVAL, "encoding/hex: odd length hex string");
     }
     if (!fits && text.len > 0)
         return err_set(e, WSPR_EINVAL, "string is of the wrong format and/or size");

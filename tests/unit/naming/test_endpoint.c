@@ -256,7 +256,7 @@ static void odd_texts(void)
         {"@2@tcp@h:1@\xe9z@1@2@@", 17,
          "invalid routing id: encoding/hex: invalid byte: U+00E9 'é'"},
         {"@2@tcp@h:1@a\x01@1@2@@", 17, "invalid routing id: encoding/hex: invalid byte: U+0001"},
-        {"@2@tcp@h:1@aag@1@2@@", 20, "invalid routing id: encoding/hex: invalid byte: U+0067 'g'"},
+        {"@2@tcp@h:1@aag@1@2@@", 20, "invalid routing id: encoding/hex: odd length hex string"},
         {"x\"y@h", 5, "invalid version: strconv.ParseUint: parsing \"x\\\"y\": invalid syntax"},
         {"99999x@h", 8,
          "invalid version: strconv.ParseUint: parsing \"99999x\": value out of range"},
