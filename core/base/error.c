@@ -7,7 +7,8 @@
 
 #include "base/mem.h"
 
-#define VERROR "veyron2/verror."
+#define VERROR     "veyron2/verror."
+#define ERR_ID_MAX 1024 /* longer ids are cut */
 
 struct err_row {
     int code;
@@ -136,16 +137,25 @@ int err_set(struct err *e, int code, const char *fmt, ...)
     return code;
 }
 
+int err_set_id_text(struct err *e, const char *id, size_t id_len, const char *msg, size_t msg_len)
+{
+    int code = WSPR_EUNKNOWN;
+
+    for (size_t i = 0; i < ERR_ROWS; i++) {
+        if (strlen(err_table[i].id) == id_len && memcmp(err_table[i].id, id, id_len) == 0) {
+            code = err_table[i].code;
+            break;
+        }
+    }
+    err_set_text(e, code, msg, msg_len);
+    if (e != NULL && code == WSPR_EUNKNOWN && id_len > 0)
+        e->id = mem_strndup(id, id_len > ERR_ID_MAX ? ERR_ID_MAX : id_len);
+    return code;
+}
+
 int err_set_id(struct err *e, const char *id, const char *msg)
 {
-    int code = err_code_of_id(id);
-
-    if (e == NULL)
-        return code;
-    err_set_text(e, code, msg, strlen(msg));
-    if (code == WSPR_EUNKNOWN && id[0] != '\0')
-        e->id = mem_strndup(id, strlen(id));
-    return code;
+    return err_set_id_text(e, id, strlen(id), msg, strlen(msg));
 }
 
 int err_prefix(struct err *e, int code, const char *fmt, ...)

@@ -36,6 +36,8 @@ int err_vset(struct err *e, int code, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));
 /* Sets an error whose id the table does not know (any string, "" included). */
 int err_set_id(struct err *e, const char *id, const char *msg);
+/* The same for texts of known length. */
+int err_set_id_text(struct err *e, const char *id, size_t id_len, const char *msg, size_t msg_len);
 /* Like err_set with a text of known length that may hold any byte but NUL. */
 int err_set_text(struct err *e, int code, const char *text, size_t len);
 /* Puts "prefix" in front of the text. The code changes to `code` unless that is 0. */

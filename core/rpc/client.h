@@ -6,7 +6,7 @@
  *
  * Life of a call:
  *
- *     rpc_call_new -> encode arguments with rpc_call_enc -> rpc_call_start -> [started]
+ *     rpc_call_new -> encode arguments (rpc_call_enc, rpc_call_buf) -> rpc_call_start -> [started]
  *         -> item* -> result* -> done
  *
  * `done` comes exactly once, last, unless rpc_call_cancel dropped the call before; the call is
@@ -28,8 +28,8 @@
 struct rpc_call;
 struct rpc_client;
 struct rpc_runtime;
-struct sec_private;
-struct sec_identity;
+struct security_private;
+struct security_identity;
 
 /* One value as it came off the flow; valid during the callback that is given it. */
 struct rpc_value {
@@ -67,7 +67,7 @@ struct rpc_call_opts {
     int32_t n_results; /* how many results are expected, the error included; negative: any number */
     bool streaming;    /* the caller will send items and end the stream itself */
     /* Identity to present; NULL is the runtime's. Borrowed until done, and kept by reference. */
-    const struct sec_private *identity;
+    struct security_private *identity;
 };
 
 /*
@@ -77,17 +77,19 @@ struct rpc_call_opts {
 struct rpc_call *rpc_call_new(struct rpc_client *client, struct span name, struct span method,
                               const struct rpc_call_opts *opts, const struct rpc_call_ops *ops,
                               void *arg);
-/* Where the arguments are encoded, in order, before the start. */
+/* The encoder of the call, and the buffer that takes arguments and items: no other may be used. */
 struct vom_enc *rpc_call_enc(struct rpc_call *call);
+struct buf *rpc_call_buf(struct rpc_call *call);
 /* Sends the request with the n_args values that were encoded. Failures come to done. */
 void rpc_call_start(struct rpc_call *call, uint32_t n_args);
 /*
- * One stream item: encode exactly one value between begin and end. With keep == false the item is
- * taken back as if it had never been. end returns 0, RPC_FULL (taken, wait for writable) or an
- * error (the call will be done with it). begin returns NULL once the stream was closed or the call
- * failed.
+ * One stream item, after the start: encode exactly one value between begin and end. With keep ==
+ * false it is taken back as if it had never been (type definitions may remain). begin is 0 or
+ * WSPR_ECLOSED once the stream was closed, or WSPR_EAGAIN while the queue is full (wait for
+ * writable); end is 0, RPC_FULL (taken, wait for writable), or an error: the call is then of no
+ * use.
  */
-struct vom_enc *rpc_call_begin_item(struct rpc_call *call);
+int rpc_call_begin_item(struct rpc_call *call);
 int rpc_call_end_item(struct rpc_call *call, bool keep);
 /* Ends the input stream; a second time does nothing. */
 void rpc_call_close_send(struct rpc_call *call);
@@ -96,7 +98,7 @@ void rpc_call_resume(struct rpc_call *call);
 /* Drops the call at once: no callback follows, the remote end sees its flow cancelled. */
 void rpc_call_cancel(struct rpc_call *call);
 /* The identity of the server that answers; NULL before `started`. Borrowed. */
-const struct sec_identity *rpc_call_server(const struct rpc_call *call);
+const struct security_identity *rpc_call_server(const struct rpc_call *call);
 /* The rooted name that the call went to after resolution; empty before `started`. */
 struct span rpc_call_target(const struct rpc_call *call);
 

@@ -13,8 +13,8 @@
 struct loop_worker;
 struct loop_offload;
 struct rpc_runtime;
-struct sec_private;
-struct sec_trust;
+struct security_private;
+struct security_trust;
 
 struct rpc_limits {
     uint32_t flows_per_vc;     /* then another circuit is opened */
@@ -33,16 +33,18 @@ struct rpc_stats {
 };
 
 struct rpc_runtime_opts {
-    struct loop_worker *worker;         /* borrowed */
-    struct loop_offload *offload;       /* borrowed; NULL: work is done on the loop (tests) */
-    const struct sec_private *identity; /* referenced */
-    const struct sec_trust *trust;      /* referenced */
-    const struct log *log;              /* borrowed */
+    struct loop_worker *worker;        /* borrowed */
+    struct loop_offload *offload;      /* borrowed; NULL: work is done on the loop (tests) */
+    struct security_private *identity; /* referenced */
+    struct security_trust *trust;      /* referenced */
+    const struct log *log;             /* borrowed */
     bool legacy_peers;
     struct rpc_limits limits; /* zeros: defaults */
 };
 
-struct rpc_runtime *rpc_runtime_new(const struct rpc_runtime_opts *opts, struct err *err);
+/* WSPR_ENOMEM, WSPR_ECRYPTO, or WSPR_EINVAL if legacy peers are asked for and cannot be had. */
+int rpc_runtime_new(const struct rpc_runtime_opts *opts, struct rpc_runtime **ret_rt,
+                    struct err *err);
 /*
  * Closes everything: calls end with Aborted, circuits and sockets are closed. Servers must have
  * been stopped. done (may be NULL) is called when nothing of the runtime is left on the loop.

@@ -19,8 +19,8 @@
 
 struct rpc_server;
 struct rpc_scall; /* one call that is being served */
-struct sec_acl;
-struct sec_identity;
+struct security_acl;
+struct security_identity;
 
 /* Label of a method (spec: ipc 9.4); 0 is Admin. */
 enum rpc_label {
@@ -136,13 +136,13 @@ struct span rpc_scall_suffix(const struct rpc_scall *call); /* leading slashes s
 struct span rpc_scall_raw_suffix(const struct rpc_scall *call);
 uint32_t rpc_scall_label(const struct rpc_scall *call);
 /* Identities of both ends; the caller's is what remained after validation. Borrowed. */
-const struct sec_identity *rpc_scall_local(const struct rpc_scall *call);
-const struct sec_identity *rpc_scall_remote(const struct rpc_scall *call);
+const struct security_identity *rpc_scall_local(const struct rpc_scall *call);
+const struct security_identity *rpc_scall_remote(const struct rpc_scall *call);
 bool rpc_scall_is_gone(const struct rpc_scall *call);
 
 struct rpc_server_opts {
-    const struct sec_private *identity; /* NULL: the runtime's */
-    uint32_t max_calls;                 /* calls served at once; 0: 65536 */
+    struct security_private *identity; /* NULL: the runtime's */
+    uint32_t max_calls;                /* calls served at once; 0: 65536 */
 };
 
 struct rpc_server *rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,

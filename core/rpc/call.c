@@ -1,0 +1,727 @@
+/*
+ * Calls of the client.
+ *
+ *            rpc_call_start
+ *     NEW ----------------> RESOLVING -> CONNECTING --circuit--> OPEN --final Response--> DEAD
+ *      |                        |            |  ^                  |
+ *      |                        |            |  | next target      | error, deadline, cancel
+ *      +--------- cancel -------+------------+--+------------------+--------------------> DEAD
+ *
+ * A failure before OPEN ends in ENDING, from where a task calls done, because rpc_call_start calls
+ * nothing back.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/quote.h"
+#include "rpc/call_private.h"
+#include "rpc/header.h"
+#include "security/caveat.h"
+#include "security/identity.h"
+#include "vom/wiretypes.h"
+
+#define CALL_KEEP 16384 /* a buffer that grew beyond this is not kept for the next call */
+
+static const uint8_t zero_request[] = {0xff, 0x82, 0x01, 0x00};
+static const uint8_t end_request[] = {0xff, 0x82, 0x03, 0x04, 0x01, 0x00};
+
+static void call_next_target(struct rpc_call *c);
+static void call_flow_eof(void *arg, struct vc_flow *flow, const struct err *why);
+static void call_resume(void *arg);
+
+/* ---- memory ---- */
+
+static void call_timeout(void *arg);
+static void call_task(void *arg);
+static void call_circuit_ready(struct rpc_circuit_waiter *w, struct vc *vc, const struct err *why);
+
+static struct rpc_call *call_alloc(struct rpc_client *client)
+{
+    struct list *node = list_pop(&client->spare);
+    struct rpc_call *c;
+
+    if (node != NULL) {
+        client->n_spare--;
+        return LIST_OBJECT(node, struct rpc_call, node);
+    }
+    c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return NULL;
+    list_init(&c->node);
+    c->client = client;
+    vom_enc_init(&c->enc);
+    vom_dec_init(&c->dec, NULL);
+    buf_init(&c->text, 65536);
+    buf_init(&c->targets, RPC_RESOLVE_MAX);
+    buf_init(&c->head, 131072);
+    buf_init(&c->scratch, client->rt->limits.value_max);
+    buf_init(&c->in, (size_t)client->rt->limits.value_max + 65536);
+    arena_init(&c->arena, (size_t)client->rt->limits.value_max * 2);
+    loop_timer_init(&c->timer, client->rt->worker, call_timeout, c);
+    loop_task_init(&c->task, call_task, c);
+    loop_task_init(&c->resume, call_resume, c);
+    c->waiter.ready = call_circuit_ready;
+    list_init(&c->waiter.node);
+    return c;
+}
+
+static void call_destroy(struct rpc_call *c)
+{
+    vom_enc_done(&c->enc);
+    vom_dec_done(&c->dec);
+    buf_done(&c->text);
+    buf_done(&c->targets);
+    buf_done(&c->head);
+    buf_done(&c->scratch);
+    buf_done(&c->in);
+    arena_done(&c->arena);
+    free(c);
+}
+
+static void buf_recycle(struct buf *b)
+{
+    buf_reset(b);
+    if (b->cap > CALL_KEEP)
+        buf_release(b);
+}
+
+/* Gives the memory of a dead call back, to the next call if there is room for spares. */
+static void call_release(struct rpc_call *c)
+{
+    struct rpc_client *client = c->client;
+
+    security_private_unref(c->opts.identity);
+    security_identity_unref(c->server);
+    c->server = NULL;
+    err_done(&c->err);
+    list_remove(&c->node);
+    client->n_calls--;
+    if (client->n_spare >= RPC_SPARE_CALLS || client->rt->stopping) {
+        call_destroy(c);
+        return;
+    }
+    vom_enc_reset(&c->enc);
+    vom_dec_reset(&c->dec);
+    buf_recycle(&c->text);
+    buf_recycle(&c->targets);
+    buf_recycle(&c->head);
+    buf_recycle(&c->scratch);
+    buf_recycle(&c->in);
+    arena_reset(&c->arena);
+    list_push_front(&client->spare, &c->node);
+    client->n_spare++;
+}
+
+void rpc_call_free_spare(struct rpc_client *client)
+{
+    struct list *node;
+
+    while ((node = list_pop(&client->spare)) != NULL)
+        call_destroy(LIST_OBJECT(node, struct rpc_call, node));
+    client->n_spare = 0;
+}
+
+/* Lets go of everything that could call back. */
+static void call_detach(struct rpc_call *c, bool orderly)
+{
+    c->state = RPC_CALL_DEAD;
+    loop_timer_stop(&c->timer);
+    loop_task_cancel(&c->task);
+    loop_task_cancel(&c->resume);
+    list_remove(&c->waiter.node);
+    rpc_resolve_cancel(c->resolution);
+    c->resolution = NULL;
+    if (orderly)
+        vc_flow_close(c->flow);
+    else
+        vc_flow_cancel(c->flow);
+    c->flow = NULL;
+}
+
+static void call_leave(struct rpc_call *c)
+{
+    if (--c->busy == 0 && c->state == RPC_CALL_DEAD)
+        call_release(c);
+}
+
+/* ---- the end ---- */
+
+/* Ends the call and tells its owner; e (may be the call's own) is NULL for success. */
+static void call_done(struct rpc_call *c, const struct err *e)
+{
+    struct rpc_stats *stats = &c->client->rt->stats;
+
+    if (c->state == RPC_CALL_DEAD)
+        return;
+    call_detach(c, e == NULL);
+    if (e == NULL)
+        stats->calls_done++;
+    else
+        stats->calls_failed++;
+    c->busy++;
+    c->ops->done(c->arg, c, e);
+    call_leave(c);
+}
+
+/* Ends the call with an error of the protocol; what was read decides the words (spec: ipc 4.3). */
+static void call_fail_read(struct rpc_call *c, const struct err *cause)
+{
+    struct err e = ERR_INIT;
+
+    err_copy(&e, cause);
+    switch (c->next) {
+    case RPC_NEXT_HEADER:
+        err_prefix(&e, WSPR_EBADPROTO, "ipc: response header decoding failed: ");
+        break;
+    case RPC_NEXT_ITEM:
+        err_prefix(&e, WSPR_EBADPROTO, "ipc: streaming result decoding failed: ");
+        break;
+    case RPC_NEXT_RESULT:
+        err_prefix(&e, WSPR_EBADPROTO, "ipc: result #%u decoding failed: ", c->result);
+        break;
+    }
+    call_done(c, &e);
+    err_done(&e);
+}
+
+static void call_task(void *arg)
+{
+    struct rpc_call *c = arg;
+
+    if (c->state == RPC_CALL_ENDING)
+        call_done(c, &c->err);
+    else if (c->state == RPC_CALL_CONNECTING)
+        call_next_target(c);
+    else if (c->state == RPC_CALL_OPEN)
+        c->ops->started(c->arg, c);
+}
+
+/* Fails later: c->err says why. */
+static void call_fail_later(struct rpc_call *c)
+{
+    c->state = RPC_CALL_ENDING;
+    loop_worker_later(c->client->rt->worker, &c->task);
+}
+
+void rpc_call_abort(struct rpc_call *c, const struct err *why)
+{
+    call_done(c, why);
+}
+
+static void call_timeout(void *arg)
+{
+    struct rpc_call *c = arg;
+    struct err e = ERR_INIT;
+
+    err_set(&e, WSPR_ETIMEOUT, "deadline exceeded");
+    call_fail_read(c, &e);
+    err_done(&e);
+}
+
+/* ---- what comes back ---- */
+
+static int call_read_header(struct rpc_call *c, const struct vom_msg *msg, struct err *err)
+{
+    struct rpc_response rs;
+    int r;
+
+    arena_reset(&c->arena);
+    r = rpc_response_get(&c->dec, msg, &c->arena, &rs, err);
+    if (r < 0)
+        return r;
+    if (rs.error.code != 0) {
+        call_done(c, &rs.error);
+        err_done(&rs.error);
+        return 0;
+    }
+    if (!rs.end_stream) {
+        c->next = RPC_NEXT_ITEM;
+        return 0;
+    }
+    if (c->ops->end != NULL)
+        c->ops->end(c->arg, c);
+    if (c->state == RPC_CALL_DEAD)
+        return 0;
+    if (c->opts.n_results >= 0 && rs.n_results != (uint64_t)c->opts.n_results) {
+        struct err e = ERR_INIT;
+
+        err_set(&e, WSPR_EBADPROTO, "ipc: server sent %llu results, client expected %d",
+                (unsigned long long)rs.n_results, c->opts.n_results);
+        call_done(c, &e);
+        err_done(&e);
+        return 0;
+    }
+    c->next = RPC_NEXT_RESULT;
+    c->n_results = rs.n_results > UINT32_MAX ? UINT32_MAX : (uint32_t)rs.n_results;
+    if (c->n_results == 0)
+        call_done(c, NULL);
+    return 0;
+}
+
+static int call_read_item(struct rpc_call *c, const struct vom_msg *msg, struct err *err)
+{
+    struct rpc_value v = {&c->dec, msg};
+    int r;
+
+    if (c->ops->item == NULL) {
+        struct err e = ERR_INIT;
+
+        err_set(&e, WSPR_EBADPROTO, "ipc: Finish called with remaining streaming results");
+        call_done(c, &e);
+        err_done(&e);
+        return 0;
+    }
+    r = c->ops->item(c->arg, c, &v, err);
+    if (r < 0 || c->state == RPC_CALL_DEAD)
+        return r < 0 ? r : 0;
+    c->next = RPC_NEXT_HEADER;
+    c->held = r == RPC_HOLD;
+    return 0;
+}
+
+static int call_read_result(struct rpc_call *c, const struct vom_msg *msg, struct err *err)
+{
+    struct rpc_value v = {&c->dec, msg};
+    int r = c->ops->result(c->arg, c, c->result, c->n_results, &v, err);
+
+    if (r < 0 || c->state == RPC_CALL_DEAD)
+        return r < 0 ? r : 0;
+    if (++c->result == c->n_results)
+        call_done(c, NULL);
+    return 0;
+}
+
+/* Takes whole values from the front of the bytes; returns how many bytes were used. */
+static size_t call_parse(struct rpc_call *c, struct span in)
+{
+    size_t used = 0;
+
+    while (c->state == RPC_CALL_OPEN && !c->held && used < in.len) {
+        struct err e = ERR_INIT;
+        struct vom_msg msg;
+        ssize_t n = vom_dec_next(&c->dec, in.p + used, in.len - used, &msg, &e);
+        int r = 0;
+
+        if (n == 0)
+            break;
+        if (n > 0) {
+            used += (size_t)n;
+            if (c->next == RPC_NEXT_HEADER)
+                r = call_read_header(c, &msg, &e);
+            else if (c->next == RPC_NEXT_ITEM)
+                r = call_read_item(c, &msg, &e);
+            else
+                r = call_read_result(c, &msg, &e);
+        }
+        if ((n < 0 || r < 0) && c->state == RPC_CALL_OPEN) {
+            if (e.code == 0)
+                err_set(&e, n < 0 ? (int)n : r, "%s", err_code_text(n < 0 ? (int)n : r));
+            call_fail_read(c, &e);
+        }
+        err_done(&e);
+    }
+    return used;
+}
+
+/* Works off what was kept; the credit of held bytes goes back when they are taken up. */
+static void call_parse_kept(struct rpc_call *c)
+{
+    size_t used = call_parse(c, buf_span(&c->in));
+
+    if (c->state == RPC_CALL_OPEN)
+        buf_consume(&c->in, used);
+}
+
+/* Goes on after RPC_HOLD: what was kept, then the credit for it, then the end if it came. */
+static void call_resume(void *arg)
+{
+    struct rpc_call *c = arg;
+    size_t credit = c->held_bytes;
+
+    if (c->state != RPC_CALL_OPEN || c->held)
+        return;
+    c->busy++;
+    c->held_bytes = 0;
+    call_parse_kept(c);
+    if (c->state == RPC_CALL_OPEN) {
+        if (c->held)
+            c->held_bytes += credit;
+        else
+            vc_flow_consumed(c->flow, credit);
+        if (!c->held && c->saw_eof)
+            call_flow_eof(c, c->flow, NULL);
+    }
+    call_leave(c);
+}
+
+static void call_flow_data(void *arg, struct vc_flow *flow, struct span bytes)
+{
+    struct rpc_call *c = arg;
+    size_t used = 0;
+
+    c->busy++;
+    if (c->in.len == 0 && !c->held) {
+        used = call_parse(c, bytes);
+        bytes = span_of(bytes.p + used, bytes.len - used);
+    }
+    if (c->state == RPC_CALL_OPEN && bytes.len > 0) {
+        buf_append_span(&c->in, bytes);
+        if (buf_error(&c->in) != 0) {
+            struct err e = ERR_INIT;
+
+            err_set(&e, WSPR_ELIMIT, "a value is longer than the limit of %u bytes",
+                    c->client->rt->limits.value_max);
+            call_fail_read(c, &e);
+            err_done(&e);
+        } else if (used == 0 && !c->held && c->in.len >= vom_dec_need(&c->dec)) {
+            call_parse_kept(c);
+        }
+    }
+    if (c->state == RPC_CALL_OPEN) {
+        if (!c->held)
+            vc_flow_consumed(flow, used + bytes.len);
+        else
+            c->held_bytes += used + bytes.len;
+    }
+    call_leave(c);
+}
+
+static void call_flow_eof(void *arg, struct vc_flow *flow, const struct err *why)
+{
+    struct rpc_call *c = arg;
+    struct err e = ERR_INIT;
+
+    /* Held values are still to be delivered; resuming finds the end afterwards. */
+    c->saw_eof = true;
+    if (c->held)
+        return;
+    err_set(&e, WSPR_ETRUNC, "EOF");
+    call_fail_read(c, &e);
+    err_done(&e);
+}
+
+static void call_flow_writable(void *arg, struct vc_flow *flow)
+{
+    struct rpc_call *c = arg;
+
+    if (c->ops->writable != NULL)
+        c->ops->writable(c->arg, c);
+}
+
+static const struct vc_flow_ops call_flow_ops = {
+    .data = call_flow_data,
+    .eof = call_flow_eof,
+    .writable = call_flow_writable,
+};
+
+/* ---- the way out ---- */
+
+/* Validates the server's identity before anything is written (spec: ipc 9.1). */
+static int call_authorize(struct rpc_call *c, struct vc *vc, struct err *err)
+{
+    struct rpc_runtime *rt = c->client->rt;
+    struct security_identity *peer = vc_peer(vc);
+    struct security_context ctx = {
+        .now = clock_wall(),
+        .trust = rt->trust,
+        .local = security_private_public(c->opts.identity),
+    };
+    int r;
+
+    if (peer == NULL)
+        return err_set(err, WSPR_ENOTAUTH, "server identity cannot be nil");
+    r = security_authorize(peer, &ctx, &c->server, err);
+    if (r < 0) {
+        struct buf name = BUF_INIT(4096);
+
+        security_identity_print(&name, peer, rt->trust);
+        err_prefix(err, WSPR_ENOTAUTH,
+                   "ipc: client unwilling to talk to server \"%.*s\": ", SPAN_ARG(buf_span(&name)));
+        buf_done(&name);
+    }
+    return r;
+}
+
+static int call_write_request(struct rpc_call *c, struct err *err)
+{
+    struct rpc_request rq = {
+        .suffix = c->target.wire_suffix,
+        .method = rpc_call_method(c),
+        .n_args = c->n_args,
+        .timeout = c->opts.timeout,
+    };
+    int r = rpc_request_put(&c->enc, &c->head, &rq);
+
+    /* Written in one turn, and a unary call with its end marker: all leaves as one message. */
+    if (r == 0)
+        r = vc_flow_write(c->flow, buf_span(&c->head), err);
+    if (r >= 0 && c->scratch.len > 0)
+        r = vc_flow_write(c->flow, buf_span(&c->scratch), err);
+    if (r >= 0 && !c->opts.streaming)
+        r = vc_flow_write(c->flow, span_of(end_request, sizeof end_request), err);
+    buf_recycle(&c->head);
+    buf_recycle(&c->scratch);
+    if (r < 0)
+        err_prefix(err, WSPR_EBADPROTO, "ipc: request encoding failed: ");
+    return r;
+}
+
+/* Opens the flow and sends the request; from here on there is no other target. */
+static int call_open(struct rpc_call *c, struct vc *vc, struct err *err)
+{
+    int r = vc_flow_open(vc, &call_flow_ops, c, &c->flow, err);
+
+    if (r < 0)
+        return r;
+    r = call_authorize(c, vc, err);
+    if (r < 0) {
+        vc_flow_cancel(c->flow);
+        c->flow = NULL;
+        return r;
+    }
+    c->state = RPC_CALL_OPEN;
+    if (c->opts.timeout != RPC_NO_TIMEOUT)
+        loop_timer_start(&c->timer, c->opts.timeout);
+    c->streaming_closed = !c->opts.streaming;
+    return call_write_request(c, err);
+}
+
+static struct span call_target_name(const struct rpc_call *c)
+{
+    if (c->targets.len == 0)
+        return rpc_call_name(c);
+    return span_str((const char *)buf_data(&c->targets) + c->target_at);
+}
+
+/* Remembers why this target will not do and goes on with the next. Never calls back. */
+static void call_target_failed(struct rpc_call *c, struct err *e)
+{
+    struct span name = call_target_name(c);
+
+    if (e->code != WSPR_ENOTAUTH)
+        err_prefix(e, WSPR_ENOTFOUND, "ipc: couldn't connect to server %.*s: ", SPAN_ARG(name));
+    err_move(&c->err, e);
+    c->target_at += name.len + 1;
+    if (c->target_at < c->targets.len)
+        loop_worker_later(c->client->rt->worker, &c->task);
+    else
+        call_fail_later(c);
+}
+
+static void call_use(struct rpc_call *c, struct vc *vc)
+{
+    struct err e = ERR_INIT;
+
+    if (call_open(c, vc, &e) < 0) {
+        if (c->state == RPC_CALL_OPEN) {
+            err_move(&c->err, &e);
+            call_fail_later(c);
+        } else {
+            call_target_failed(c, &e);
+        }
+    } else if (c->ops->started != NULL) {
+        loop_worker_later(c->client->rt->worker, &c->task);
+    }
+    err_done(&e);
+}
+
+static void call_circuit_ready(struct rpc_circuit_waiter *w, struct vc *vc, const struct err *why)
+{
+    struct rpc_call *c = LIST_OBJECT(w, struct rpc_call, waiter);
+    struct err e = ERR_INIT;
+
+    if (vc != NULL && vc_can_open(vc) == 0) {
+        call_use(c, vc);
+        return;
+    }
+    if (vc != NULL) {
+        /* Others took its flows meanwhile: ask again, which opens another circuit. */
+        loop_worker_later(c->client->rt->worker, &c->task);
+        return;
+    }
+    err_copy(&e, why);
+    call_target_failed(c, &e);
+    err_done(&e);
+}
+
+/* Tries the target at target_at. */
+static void call_next_target(struct rpc_call *c)
+{
+    struct err e = ERR_INIT;
+    struct vc *vc;
+    int r;
+
+    c->state = RPC_CALL_CONNECTING;
+    r = naming_name_target(call_target_name(c), &c->target, &e);
+    if (r == 0)
+        r = rpc_circuits_get(&c->client->circuits, &c->target.endpoint, c->opts.identity,
+                             &c->waiter, &vc, &e);
+    if (r < 0)
+        call_target_failed(c, &e);
+    else if (r > 0)
+        call_use(c, vc);
+    err_done(&e);
+}
+
+static void call_resolved(void *arg, struct span names, const struct err *err)
+{
+    struct rpc_call *c = arg;
+
+    c->resolution = NULL;
+    if (err != NULL) {
+        struct buf quoted = BUF_INIT(ERR_MSG_MAX);
+
+        quote_append(&quoted, rpc_call_name(c), '"');
+        err_copy(&c->err, err);
+        err_prefix(&c->err, WSPR_ENOTFOUND,
+                   "ipc: Resolve(%.*s) failed: ", SPAN_ARG(buf_span(&quoted)));
+        buf_done(&quoted);
+        call_fail_later(c);
+        return;
+    }
+    buf_append_span(&c->targets, names);
+    if (names.len == 0)
+        err_set(&c->err, WSPR_ENOTFOUND, "ipc: no servers");
+    else if (buf_error(&c->targets) != 0)
+        err_set(&c->err, WSPR_ENOMEM, "out of memory");
+    if (c->err.code != 0)
+        call_fail_later(c);
+    else
+        call_next_target(c);
+}
+
+/* ---- the interface ---- */
+
+struct rpc_call *rpc_call_new(struct rpc_client *client, struct span name, struct span method,
+                              const struct rpc_call_opts *opts, const struct rpc_call_ops *ops,
+                              void *arg)
+{
+    struct rpc_runtime *rt = client->rt;
+    struct rpc_call *c;
+
+    if (client->n_calls >= rt->limits.calls || rt->stopping)
+        return NULL;
+    c = call_alloc(client);
+    if (c == NULL)
+        return NULL;
+    client->n_calls++;
+    list_push_back(&client->calls, &c->node);
+    c->ops = ops;
+    c->arg = arg;
+    c->opts = *opts;
+    c->opts.identity = security_private_ref(opts->identity != NULL ? opts->identity : rt->identity);
+    if (c->opts.timeout == 0)
+        c->opts.timeout = RPC_TIMEOUT_DEFAULT;
+    c->state = RPC_CALL_NEW;
+    c->next = RPC_NEXT_HEADER;
+    c->held = c->saw_eof = c->streaming_closed = false;
+    c->held_bytes = 0;
+    c->n_args = c->n_results = c->result = 0;
+    c->target_at = 0;
+    c->name_len = name.len;
+    buf_append_span(&c->text, name);
+    buf_append_span(&c->text, method);
+    vom_enc_prime(&c->enc, &c->head, &vom_preset_request);
+    vom_dec_expect(&c->dec, &vom_preset_response);
+    if (buf_error(&c->text) != 0 || buf_error(&c->head) != 0) {
+        call_detach(c, false);
+        call_release(c);
+        return NULL;
+    }
+    rt->stats.calls_started++;
+    return c;
+}
+
+struct vom_enc *rpc_call_enc(struct rpc_call *c)
+{
+    return &c->enc;
+}
+
+struct buf *rpc_call_buf(struct rpc_call *c)
+{
+    return &c->scratch;
+}
+
+void rpc_call_start(struct rpc_call *c, uint32_t n_args)
+{
+    c->n_args = n_args;
+    if (buf_error(&c->scratch) != 0) {
+        err_set(&c->err, WSPR_EBADPROTO, "ipc: arg encoding failed: %s",
+                err_code_text(buf_error(&c->scratch)));
+        call_fail_later(c);
+        return;
+    }
+    if (naming_name_is_rooted(rpc_call_name(c)) && naming_name_is_terminal(rpc_call_name(c))) {
+        call_next_target(c);
+        return;
+    }
+    c->state = RPC_CALL_RESOLVING;
+    c->resolution = rpc_resolve(c->client, rpc_call_name(c), c->opts.identity, call_resolved, c);
+    if (c->resolution == NULL) {
+        err_set(&c->err, WSPR_ENOMEM, "out of memory");
+        call_fail_later(c);
+    }
+}
+
+int rpc_call_begin_item(struct rpc_call *c)
+{
+    if (c->state != RPC_CALL_OPEN || c->streaming_closed || vc_flow_is_closed(c->flow))
+        return WSPR_ECLOSED;
+    /* Half of the queue is left for the item itself, whose definitions may not be lost. */
+    if (vc_flow_queued(c->flow) > c->client->rt->limits.queue_max / 2)
+        return WSPR_EAGAIN;
+    buf_reset(&c->scratch);
+    return 0;
+}
+
+int rpc_call_end_item(struct rpc_call *c, bool keep)
+{
+    int r = buf_error(&c->scratch);
+
+    if (r == 0 && keep)
+        r = vc_flow_write(c->flow, span_of(zero_request, sizeof zero_request), NULL);
+    /* What remains of an item that was taken back are definitions, which later items rely on. */
+    if (r >= 0 && c->scratch.len > 0)
+        r = vc_flow_write(c->flow, buf_span(&c->scratch), NULL);
+    buf_recycle(&c->scratch);
+    return r;
+}
+
+void rpc_call_close_send(struct rpc_call *c)
+{
+    if (c->state != RPC_CALL_OPEN || c->streaming_closed)
+        return;
+    c->streaming_closed = true;
+    /* The server may have answered and closed already; that is not an error (spec: ipc 4.3). */
+    vc_flow_write(c->flow, span_of(end_request, sizeof end_request), NULL);
+}
+
+void rpc_call_resume(struct rpc_call *c)
+{
+    if (!c->held || c->state != RPC_CALL_OPEN)
+        return;
+    c->held = false;
+    loop_worker_later(c->client->rt->worker, &c->resume);
+}
+
+void rpc_call_cancel(struct rpc_call *c)
+{
+    if (c == NULL || c->state == RPC_CALL_DEAD)
+        return;
+    c->client->rt->stats.calls_cancelled++;
+    call_detach(c, false);
+    if (c->busy == 0)
+        call_release(c);
+}
+
+const struct security_identity *rpc_call_server(const struct rpc_call *c)
+{
+    return c->server;
+}
+
+struct span rpc_call_target(const struct rpc_call *c)
+{
+    return c->state == RPC_CALL_OPEN ? call_target_name(c) : span_of(NULL, 0);
+}

@@ -1,0 +1,85 @@
+/* The inside of a client's call. Internal to core/rpc. */
+#ifndef RPC_CALL_PRIVATE_H
+#define RPC_CALL_PRIVATE_H
+
+#include "base/list.h"
+#include "loop/timer.h"
+#include "loop/worker.h"
+#include "naming/name.h"
+#include "rpc/circuit.h"
+#include "rpc/client.h"
+#include "rpc/resolve.h"
+
+#define RPC_SPARE_CALLS 64 /* finished calls whose memory is kept for the next ones */
+
+enum rpc_call_state {
+    RPC_CALL_NEW,        /* arguments are being encoded */
+    RPC_CALL_RESOLVING,  /* the name is being resolved */
+    RPC_CALL_CONNECTING, /* one target after the other is tried */
+    RPC_CALL_OPEN,       /* the request is on its flow */
+    RPC_CALL_ENDING,     /* failed before it began; done comes from the loop */
+    RPC_CALL_DEAD,       /* over; freed when none of its functions is on the stack */
+};
+
+/* What the next value on the flow is. */
+enum rpc_call_next { RPC_NEXT_HEADER, RPC_NEXT_ITEM, RPC_NEXT_RESULT };
+
+struct rpc_call {
+    struct list node; /* in the client's list of calls, or of spare ones */
+    struct rpc_client *client;
+    const struct rpc_call_ops *ops;
+    void *arg;
+    struct rpc_call_opts opts;
+    enum rpc_call_state state;
+    enum rpc_call_next next;
+    unsigned busy; /* functions of this call on the stack that go on after a callback */
+    bool held;     /* RPC_HOLD */
+    bool streaming_closed;
+    bool saw_eof; /* the flow ended while values were held */
+    uint32_t n_args, n_results, result;
+    struct buf text; /* the name, then the method */
+    size_t name_len;
+    struct buf targets; /* resolved names, each ended by NUL; empty: the name itself */
+    size_t target_at;   /* offset of the one that is being tried */
+    struct naming_target target;
+    struct rpc_resolution *resolution;
+    struct rpc_circuit_waiter waiter;
+    struct vc_flow *flow;
+    struct security_identity *server;
+    struct vom_enc enc;
+    struct vom_dec dec;
+    struct buf head;    /* T_REQ and the request; later a zero request */
+    struct buf scratch; /* arguments, then one item at a time */
+    struct buf in;      /* what came and is not a whole value yet, or is held */
+    struct arena arena;
+    struct loop_timer timer;
+    struct loop_task task;
+    struct loop_task resume;
+    size_t held_bytes; /* credit that is withheld meanwhile */
+    struct err err;    /* of the last target, or of the call */
+};
+
+struct rpc_client {
+    struct rpc_runtime *rt;
+    struct rpc_circuits circuits;
+    struct list calls;
+    struct list spare;
+    unsigned n_calls, n_spare;
+    struct buf roots; /* namespace roots, each ended by NUL */
+};
+
+/* Of call.c. */
+void rpc_call_abort(struct rpc_call *call, const struct err *why);
+void rpc_call_free_spare(struct rpc_client *client);
+
+static inline struct span rpc_call_name(const struct rpc_call *c)
+{
+    return span_of(c->text.base + c->text.off, c->name_len);
+}
+
+static inline struct span rpc_call_method(const struct rpc_call *c)
+{
+    return span_of(c->text.base + c->text.off + c->name_len, c->text.len - c->name_len);
+}
+
+#endif

@@ -1,0 +1,385 @@
+#include "config.h"
+#include "rpc/link.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "rpc/runtime_private.h"
+
+#define LINK_FILL 65536 /* bytes sealed per turn of the socket */
+
+static void link_set_timer(struct rpc_link *l)
+{
+    int64_t at = l->vif != NULL ? vc_vif_deadline(l->vif) : INT64_MAX;
+
+    if (at == INT64_MAX)
+        loop_timer_stop(&l->timer);
+    else if (!loop_timer_running(&l->timer) || l->timer.at != at)
+        loop_timer_start_at(&l->timer, at);
+}
+
+static void link_tick(void *arg)
+{
+    struct rpc_link *l = arg;
+
+    if (l->over)
+        return;
+    vc_vif_tick(l->vif, loop_worker_now(l->rt->worker));
+    link_set_timer(l);
+}
+
+/* ---- jobs: slow handshake steps on the pool's threads ---- */
+
+struct link_job {
+    struct loop_job job;
+    struct vc_job *vc_job;
+    struct rpc_runtime *rt;
+};
+
+static void link_job_work(void *arg)
+{
+    struct link_job *j = arg;
+
+    vc_job_run(j->vc_job);
+}
+
+static void link_job_done(void *arg, int status)
+{
+    struct link_job *j = arg;
+
+    if (status < 0)
+        vc_job_cancel(j->vc_job);
+    vc_job_done(j->vc_job);
+    j->rt->jobs--;
+    rpc_runtime_check_stopped(j->rt);
+    free(j);
+}
+
+static void link_work(void *arg, struct vc_job *vc_job)
+{
+    struct rpc_link *l = arg;
+    struct rpc_runtime *rt = l->rt;
+    struct link_job *j = rt->offload != NULL ? malloc(sizeof *j) : NULL;
+
+    rt->stats.handshakes++;
+    if (j != NULL) {
+        j->vc_job = vc_job;
+        j->rt = rt;
+        loop_job_init(&j->job, link_job_work, link_job_done, j);
+        if (loop_offload_submit(rt->offload, rt->worker, LOOP_LANE_CPU, &j->job) == 0) {
+            rt->jobs++;
+            return;
+        }
+        free(j);
+        /* A full pool means that many handshakes wait: this one fails rather than block the loop.
+         */
+        vc_job_cancel(vc_job);
+    } else {
+        vc_job_run(vc_job);
+    }
+    vc_job_done(vc_job);
+}
+
+/* ---- the end ---- */
+
+static void link_tell(struct rpc_link *l, struct rpc_link *up, const struct err *why)
+{
+    struct list *node;
+
+    while ((node = list_pop(&l->waiters)) != NULL) {
+        struct rpc_link_waiter *w = LIST_OBJECT(node, struct rpc_link_waiter, node);
+
+        w->ready(w, up, why);
+    }
+}
+
+static void link_end(void *arg)
+{
+    struct rpc_link *l = arg;
+    struct rpc_runtime *rt = l->rt;
+
+    if (l->vif != NULL) {
+        /* What the engine still wants to say (CloseVC …) goes out with the last write. */
+        if (l->sock != NULL) {
+            struct buf *out = loop_sock_out(l->sock);
+
+            while (vc_vif_output(l->vif, out, LINK_FILL) > 0 && buf_error(out) == 0)
+                ;
+        }
+        vc_vif_free(l->vif, l->why.code != 0 ? err_text(&l->why) : NULL);
+        l->vif = NULL;
+    }
+    if (l->sock != NULL)
+        loop_sock_close(l->sock);
+    link_tell(l, NULL, &l->why);
+    loop_timer_stop(&l->timer);
+    list_remove(&l->node);
+    rt->stats.links--;
+    err_done(&l->why);
+    free(l);
+    rpc_runtime_check_stopped(rt);
+}
+
+static void link_over(struct rpc_link *l, const struct err *why)
+{
+    if (l->over)
+        return;
+    l->over = true;
+    if (why != NULL)
+        err_copy(&l->why, why);
+    if (l->why.code == 0)
+        err_set(&l->why, WSPR_ECLOSED, "VIF is being closed");
+    loop_worker_reap(l->rt->worker, &l->end);
+}
+
+/* ---- the engine's callbacks ---- */
+
+static void link_wake(void *arg)
+{
+    struct rpc_link *l = arg;
+
+    if (!l->over && l->sock != NULL)
+        loop_sock_want_write(l->sock);
+}
+
+static int link_accept_vc(void *arg, struct vc *vc, struct span dst, struct span src,
+                          struct vc_accept *ret_how, struct err *e)
+{
+    struct rpc_link *l = arg;
+
+    if (l->server == NULL)
+        return err_set(e, WSPR_ECLOSED, "VCs not accepted");
+    return rpc_server_accept_vc(l->server, vc, dst, src, ret_how, e);
+}
+
+static void link_failed(void *arg, const struct err *why)
+{
+    struct rpc_link *l = arg;
+    char peer[LOOP_ADDR_TEXT + 2];
+
+    if (why->code != WSPR_ECLOSED)
+        log_write(l->rt->log, LOG_LEVEL_INFO, "rpc", "connection with %s ends: %s",
+                  log_quote(peer, sizeof peer, l->address, strlen(l->address)), err_text(why));
+    link_over(l, why);
+}
+
+static const struct vc_vif_ops link_vif_ops = {
+    .wake = link_wake,
+    .work = link_work,
+    .accept_vc = link_accept_vc,
+    .failed = link_failed,
+};
+
+/* ---- the socket's callbacks ---- */
+
+static size_t link_data(void *arg, uint8_t *p, size_t len)
+{
+    struct rpc_link *l = arg;
+
+    if (!l->over && l->vif != NULL) {
+        vc_vif_input(l->vif, span_of(p, len), loop_worker_now(l->rt->worker));
+        link_set_timer(l);
+    }
+    return len;
+}
+
+static void link_fill(void *arg, struct buf *out)
+{
+    struct rpc_link *l = arg;
+    int r;
+
+    if (l->over || l->vif == NULL)
+        return;
+    r = vc_vif_output(l->vif, out, LINK_FILL);
+    if (r < 0) {
+        buf_reset(out);
+        rpc_link_abort(l, "out of memory");
+        return;
+    }
+    link_set_timer(l);
+    if (vc_vif_drained(l->vif))
+        link_over(l, NULL);
+}
+
+static void link_closed(void *arg, const struct err *why)
+{
+    link_over(arg, why);
+}
+
+static int link_up(struct rpc_link *l)
+{
+    struct vc_vif_opts opts = {
+        .dialled = l->dialled,
+        .accepting = l->server != NULL,
+        .now = loop_worker_now(l->rt->worker),
+    };
+    char name[2 * LOOP_ADDR_TEXT + 32];
+
+    loop_addr_text(loop_sock_local(l->sock), l->local);
+    snprintf(name, sizeof name, "(tcp, %s) <-> (tcp, %s)", l->address, l->local);
+    opts.name = name;
+    l->vif = vc_vif_new(l->rt->pool, &opts, &link_vif_ops, l);
+    if (l->vif == NULL)
+        return WSPR_ENOMEM;
+    link_set_timer(l);
+    return 0;
+}
+
+static void link_connected(void *arg)
+{
+    struct rpc_link *l = arg;
+
+    if (link_up(l) < 0) {
+        err_set(&l->why, WSPR_ENOMEM, "out of memory");
+        link_over(l, NULL);
+        return;
+    }
+    link_tell(l, l, NULL);
+}
+
+static const struct loop_sock_ops link_sock_ops = {
+    .data = link_data,
+    .closed = link_closed,
+    .connected = link_connected,
+    .fill = link_fill,
+};
+
+static struct rpc_link *link_new(struct rpc_runtime *rt, const char *address, bool dialled)
+{
+    size_t len = strlen(address);
+    struct rpc_link *l = calloc(1, sizeof *l + len + 1);
+
+    if (l == NULL)
+        return NULL;
+    memcpy(l->address, address, len + 1);
+    l->rt = rt;
+    l->dialled = dialled;
+    list_init(&l->waiters);
+    loop_timer_init(&l->timer, rt->worker, link_tick, l);
+    loop_task_init(&l->end, link_end, l);
+    list_push_back(&rt->links, &l->node);
+    rt->stats.links++;
+    return l;
+}
+
+static void link_discard(struct rpc_link *l)
+{
+    list_remove(&l->node);
+    l->rt->stats.links--;
+    free(l);
+}
+
+static const struct loop_sock_opts link_sock_opts = {
+    .ops = &link_sock_ops,
+    .out_max = 4 * 1024 * 1024,
+    .keepalive = true,
+};
+
+/* ---- for the files of core/rpc ---- */
+
+static void link_tell_later(void *arg)
+{
+    struct rpc_link *l = arg;
+
+    if (!l->over)
+        link_tell(l, l, NULL);
+}
+
+static struct rpc_link *link_find(struct rpc_runtime *rt, const char *address)
+{
+    LIST_FOREACH (node, &rt->links) {
+        struct rpc_link *l = LIST_OBJECT(node, struct rpc_link, node);
+
+        if (l->dialled && !l->over && strcmp(l->address, address) == 0)
+            return l;
+    }
+    return NULL;
+}
+
+int rpc_link_get(struct rpc_runtime *rt, const char *address, struct rpc_link_waiter *w,
+                 struct err *err)
+{
+    struct rpc_link *l = link_find(rt, address);
+    struct loop_sock_opts opts = link_sock_opts;
+    int r;
+
+    if (rt->stopping)
+        return err_set(err, WSPR_ECLOSED, "the runtime is stopping");
+    if (l != NULL) {
+        list_push_back(&l->waiters, &w->node);
+        if (l->vif != NULL && !loop_task_queued(&l->tell))
+            loop_worker_later(rt->worker, &l->tell);
+        return 0;
+    }
+    l = link_new(rt, address, true);
+    if (l == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    loop_task_init(&l->tell, link_tell_later, l);
+    opts.arg = l;
+    rt->stats.dials++;
+    r = loop_sock_dial(rt->worker, rt->offload, address, 0, &opts, &l->sock, err);
+    if (r < 0) {
+        link_discard(l);
+        return r;
+    }
+    list_push_back(&l->waiters, &w->node);
+    return 0;
+}
+
+int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
+                   struct rpc_server *server, struct err *err)
+{
+    struct loop_sock_opts opts = link_sock_opts;
+    char address[LOOP_ADDR_TEXT];
+    struct rpc_link *l = link_new(rt, loop_addr_text(peer, address), false);
+    int r;
+
+    if (l == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    loop_task_init(&l->tell, link_tell_later, l);
+    l->server = server;
+    opts.arg = l;
+    r = loop_sock_adopt(rt->worker, fd, &opts, &l->sock, err);
+    if (r < 0) {
+        link_discard(l);
+        return r;
+    }
+    if (link_up(l) < 0) {
+        loop_sock_abort(l->sock);
+        link_discard(l);
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+void rpc_link_shutdown(struct rpc_link *link)
+{
+    if (link->over)
+        return;
+    if (link->vif == NULL) {
+        link_over(link, NULL);
+        return;
+    }
+    vc_vif_shutdown(link->vif);
+    loop_sock_want_write(link->sock);
+}
+
+void rpc_link_abort(struct rpc_link *link, const char *why)
+{
+    struct err e = ERR_INIT;
+
+    err_set(&e, WSPR_ECLOSED, "%s", why);
+    link_over(link, &e);
+    err_done(&e);
+}
+
+void rpc_link_sweep(struct rpc_runtime *rt, int64_t now)
+{
+    LIST_FOREACH_SAFE (node, after, &rt->links) {
+        struct rpc_link *l = LIST_OBJECT(node, struct rpc_link, node);
+
+        if (l->dialled && !l->over && l->vif != NULL && list_empty(&l->waiters) &&
+            vc_vif_idle_since(l->vif) <= now - rt->limits.vc_idle)
+            rpc_link_shutdown(l);
+    }
+}

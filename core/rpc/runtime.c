@@ -1,0 +1,168 @@
+#include "config.h"
+#include "rpc/runtime.h"
+
+#include <stdlib.h>
+
+#include <gnutls/crypto.h>
+
+#include "rpc/client.h"
+#include "rpc/link.h"
+#include "rpc/runtime_private.h"
+#include "security/identity.h"
+#include "security/trust.h"
+
+#define RPC_SWEEP_PERIOD (5 * CLOCK_S)
+
+static const struct rpc_limits rpc_limits_default = {
+    .flows_per_vc = 1000,
+    .calls = 65536,
+    .value_max = 16 * 1024 * 1024,
+    .queue_max = 32 * 1024 * 1024,
+    .vc_idle = 60 * CLOCK_S,
+    .handshake_timeout = 60 * CLOCK_S,
+};
+
+static void limits_complete(struct rpc_limits *l)
+{
+    const struct rpc_limits *d = &rpc_limits_default;
+
+    if (l->flows_per_vc == 0)
+        l->flows_per_vc = d->flows_per_vc;
+    if (l->calls == 0)
+        l->calls = d->calls;
+    if (l->value_max == 0)
+        l->value_max = d->value_max;
+    if (l->queue_max == 0)
+        l->queue_max = d->queue_max;
+    if (l->vc_idle == 0)
+        l->vc_idle = d->vc_idle;
+    if (l->handshake_timeout == 0)
+        l->handshake_timeout = d->handshake_timeout;
+}
+
+static struct vc_pool *runtime_pool(const struct rpc_limits *l)
+{
+    struct vc_limits limits;
+    uint8_t key[16];
+
+    vc_limits_default(&limits);
+    limits.flows = l->flows_per_vc;
+    limits.queue_hard = l->queue_max;
+    limits.handshake_timeout = l->handshake_timeout;
+    if (gnutls_rnd(GNUTLS_RND_NONCE, key, sizeof key) < 0)
+        return NULL;
+    return vc_pool_new(&limits, key);
+}
+
+static int runtime_draw_ids(struct rpc_runtime *rt)
+{
+    do {
+        if (gnutls_rnd(GNUTLS_RND_NONCE, rt->rid.b, sizeof rt->rid.b) < 0)
+            return WSPR_ECRYPTO;
+    } while (naming_rid_is_reserved(&rt->rid));
+    if (gnutls_rnd(GNUTLS_RND_NONCE, &rt->hash_key, sizeof rt->hash_key) < 0)
+        return WSPR_ECRYPTO;
+    return 0;
+}
+
+static void runtime_sweep(void *arg)
+{
+    struct rpc_runtime *rt = arg;
+    int64_t now = loop_worker_now(rt->worker);
+
+    rpc_client_sweep(rt->client, now);
+    rpc_link_sweep(rt, now);
+    vc_pool_trim(rt->pool);
+}
+
+static void runtime_free(struct rpc_runtime *rt)
+{
+    if (rt == NULL)
+        return;
+    rpc_client_free(rt->client);
+    vc_pool_free(rt->pool);
+    vc_tls_free(rt->tls);
+    security_trust_unref(rt->trust);
+    security_private_unref(rt->identity);
+    free(rt);
+}
+
+static void runtime_stopped(void *arg)
+{
+    struct rpc_runtime *rt = arg;
+    void (*stopped)(void *) = rt->stopped;
+    void *stopped_arg = rt->stopped_arg;
+
+    runtime_free(rt);
+    if (stopped != NULL)
+        stopped(stopped_arg);
+}
+
+int rpc_runtime_new(const struct rpc_runtime_opts *opts, struct rpc_runtime **ret_rt,
+                    struct err *err)
+{
+    struct rpc_runtime *rt = calloc(1, sizeof *rt);
+    int r;
+
+    if (rt == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    rt->worker = opts->worker;
+    rt->offload = opts->offload;
+    rt->log = opts->log;
+    rt->limits = opts->limits;
+    limits_complete(&rt->limits);
+    list_init(&rt->links);
+    list_init(&rt->servers);
+    loop_task_init(&rt->stop_task, runtime_stopped, rt);
+    loop_timer_init(&rt->sweep, rt->worker, runtime_sweep, rt);
+    rt->identity = security_private_ref(opts->identity);
+    rt->trust = security_trust_ref(opts->trust);
+    r = runtime_draw_ids(rt);
+    if (r < 0) {
+        err_set(err, r, "no random numbers can be had");
+        goto out;
+    }
+    r = vc_tls_new(opts->legacy_peers, &rt->tls, err);
+    if (r < 0)
+        goto out;
+    rt->pool = runtime_pool(&rt->limits);
+    rt->client = rpc_client_new(rt);
+    if (rt->pool == NULL || rt->client == NULL) {
+        r = err_set(err, WSPR_ENOMEM, "out of memory");
+        goto out;
+    }
+    loop_timer_start_every(&rt->sweep, RPC_SWEEP_PERIOD);
+    *ret_rt = rt;
+    return 0;
+out:
+    runtime_free(rt);
+    return r;
+}
+
+void rpc_runtime_check_stopped(struct rpc_runtime *rt)
+{
+    if (rt->stopping && list_empty(&rt->links) && list_empty(&rt->servers) && rt->jobs == 0)
+        loop_worker_reap(rt->worker, &rt->stop_task);
+}
+
+void rpc_runtime_stop(struct rpc_runtime *rt, void (*done)(void *arg), void *arg)
+{
+    rt->stopping = true;
+    rt->stopped = done;
+    rt->stopped_arg = arg;
+    loop_timer_stop(&rt->sweep);
+    rpc_client_stop(rt->client);
+    LIST_FOREACH_SAFE (node, after, &rt->links)
+        rpc_link_shutdown(LIST_OBJECT(node, struct rpc_link, node));
+    rpc_runtime_check_stopped(rt);
+}
+
+const struct rpc_stats *rpc_runtime_stats(const struct rpc_runtime *rt)
+{
+    return &rt->stats;
+}
+
+struct rpc_client *rpc_runtime_client(struct rpc_runtime *rt)
+{
+    return rt->client;
+}

@@ -1,0 +1,55 @@
+/* The inside of a runtime, shared by the files of core/rpc. */
+#ifndef RPC_RUNTIME_PRIVATE_H
+#define RPC_RUNTIME_PRIVATE_H
+
+#include "base/hash.h"
+#include "base/list.h"
+#include "loop/offload.h"
+#include "loop/timer.h"
+#include "loop/worker.h"
+#include "naming/endpoint.h"
+#include "rpc/runtime.h"
+#include "vc/tls.h"
+#include "vc/vif.h"
+
+struct rpc_client;
+struct rpc_server;
+
+struct rpc_runtime {
+    struct loop_worker *worker;
+    struct loop_offload *offload;
+    struct security_private *identity;
+    struct security_trust *trust;
+    const struct log *log;
+    struct rpc_limits limits;
+    struct rpc_stats stats;
+    struct vc_tls *tls;
+    struct vc_pool *pool;
+    struct naming_rid rid;
+    struct hash_key hash_key;
+    struct rpc_client *client;
+    struct list links;   /* struct rpc_link */
+    struct list servers; /* struct rpc_server */
+    struct loop_timer sweep;
+    bool stopping;
+    unsigned jobs; /* handshake steps that are out */
+    void (*stopped)(void *arg);
+    void *stopped_arg;
+    struct loop_task stop_task;
+};
+
+/* Tells a stopping runtime that something of it has gone. */
+void rpc_runtime_check_stopped(struct rpc_runtime *rt);
+
+/* Of client.c. */
+struct rpc_client *rpc_client_new(struct rpc_runtime *rt);
+void rpc_client_free(struct rpc_client *client);
+/* Ends every call and circuit of the client. */
+void rpc_client_stop(struct rpc_client *client);
+void rpc_client_sweep(struct rpc_client *client, int64_t now);
+
+/* Of server.c: what a link asks when a peer opens a circuit. */
+int rpc_server_accept_vc(struct rpc_server *server, struct vc *vc, struct span dst, struct span src,
+                         struct vc_accept *ret_how, struct err *err);
+
+#endif
