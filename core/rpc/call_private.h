@@ -68,6 +68,15 @@ struct rpc_client {
     struct buf roots; /* namespace roots, each ended by NUL */
 };
 
+/* Of call.c: ends the call and tells its owner; e (may be the call's own) is NULL for success. */
+void rpc_call_done(struct rpc_call *call, const struct err *e);
+/* Of call.c: undoes one busy++; frees a dead call. */
+void rpc_call_leave(struct rpc_call *call);
+/* Of call_read.c: ends the call because reading failed; what was read decides the words. */
+void rpc_call_fail_read(struct rpc_call *call, const struct err *cause);
+/* Of call_read.c: goes on after RPC_HOLD (a task). */
+void rpc_call_take_up(void *call);
+extern const struct vc_flow_ops rpc_call_flow_ops;
 /* Of call.c. */
 void rpc_call_abort(struct rpc_call *call, const struct err *why);
 void rpc_call_free_spare(struct rpc_client *client);
