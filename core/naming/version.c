@@ -29,7 +29,7 @@ int naming_versions_intersect(struct naming_versions a, struct naming_versions b
 
 int naming_versions_common(struct naming_versions a, struct naming_versions b, struct err *e)
 {
-    struct naming_versions both;
+    struct naming_versions both = a;
     int r = naming_versions_intersect(a, b, &both, e);
 
     if (r < 0)
