@@ -108,6 +108,8 @@ struct rpc_scall_ops {
     int (*item)(void *arg, struct rpc_scall *call, const struct rpc_value *v);
     /* The caller's stream ended, for whatever reason. */
     void (*end)(void *arg, struct rpc_scall *call);
+    /* The call's deadline passed; nothing else happens by itself (spec: ipc 8). */
+    void (*expired)(void *arg, struct rpc_scall *call);
     /* The caller is gone (closed or cancelled). Finishing is still due; it sends nothing. */
     void (*gone)(void *arg, struct rpc_scall *call);
     /* Room again after RPC_FULL. */
@@ -127,6 +129,8 @@ int rpc_scall_send(struct rpc_scall *call, const struct vom_value *item);
  */
 void rpc_scall_finish(struct rpc_scall *call, const struct vom_value *const *results, size_t n,
                       const struct err *error);
+/* Ends the call of a method that has no results at all, not even an error. */
+void rpc_scall_finish_void(struct rpc_scall *call);
 /* Ends the call with a framework error (Response.Error) instead of results. */
 void rpc_scall_fail(struct rpc_scall *call, const struct err *error);
 /* Memory that lives as long as the call, for results. */
@@ -134,6 +138,8 @@ struct arena *rpc_scall_arena(struct rpc_scall *call);
 struct span rpc_scall_method(const struct rpc_scall *call);
 struct span rpc_scall_suffix(const struct rpc_scall *call); /* leading slashes stripped */
 struct span rpc_scall_raw_suffix(const struct rpc_scall *call);
+/* The interface of the object; NULL if it has an invoker. */
+const struct rpc_interface *rpc_scall_interface(const struct rpc_scall *call);
 uint32_t rpc_scall_label(const struct rpc_scall *call);
 /* Identities of both ends; the caller's is what remained after validation. Borrowed. */
 const struct security_identity *rpc_scall_local(const struct rpc_scall *call);
@@ -145,8 +151,9 @@ struct rpc_server_opts {
     uint32_t max_calls;                /* calls served at once; 0: 65536 */
 };
 
-struct rpc_server *rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
-                                  const struct rpc_dispatcher *dispatcher, struct err *err);
+int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
+                   const struct rpc_dispatcher *dispatcher, struct rpc_server **ret_server,
+                   struct err *err);
 /*
  * Listens on a TCP address ("127.0.0.1:0"). *ret_endpoint (borrowed, ends in NUL) is the endpoint's
  * text without a leading slash.

@@ -1,0 +1,354 @@
+/* Calls that are being served: memory, results, the end. What comes in is in scall_read.c. */
+#include "config.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "naming/name.h"
+#include "rpc/server_private.h"
+#include "security/acl.h"
+#include "security/identity.h"
+#include "vom/convert.h"
+#include "vom/wiretypes.h"
+
+#define SCALL_KEEP 16384 /* a buffer that grew beyond this is not kept for the next call */
+
+static const uint8_t zero_response[] = {0xff, 0x82, 0x01, 0x00};
+
+/* ---- memory ---- */
+
+static struct rpc_scall *scall_alloc(struct rpc_server *s)
+{
+    struct list *node = list_pop(&s->spare);
+    struct rpc_scall *c;
+    uint32_t value_max = s->rt->limits.value_max;
+
+    if (node != NULL) {
+        s->n_spare--;
+        return LIST_OBJECT(node, struct rpc_scall, node);
+    }
+    c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return NULL;
+    list_init(&c->node);
+    c->server = s;
+    vom_enc_init(&c->enc);
+    vom_dec_init(&c->dec, NULL);
+    buf_init(&c->in, (size_t)value_max + 65536);
+    buf_init(&c->out, (size_t)value_max + 65536);
+    arena_init(&c->arena, (size_t)value_max * 4);
+    arena_init(&c->item, (size_t)value_max * 2);
+    loop_timer_init(&c->timer, s->rt->worker, rpc_scall_deadline, c);
+    loop_task_init(&c->task, rpc_scall_take_up, c);
+    return c;
+}
+
+static void scall_destroy(struct rpc_scall *c)
+{
+    vom_enc_done(&c->enc);
+    vom_dec_done(&c->dec);
+    buf_done(&c->in);
+    buf_done(&c->out);
+    arena_done(&c->arena);
+    arena_done(&c->item);
+    free(c);
+}
+
+static void buf_recycle(struct buf *b)
+{
+    buf_reset(b);
+    if (b->cap > SCALL_KEEP)
+        buf_release(b);
+}
+
+/* Clears everything that belongs to one call; the memory behind buffers and arenas stays. */
+static void scall_recycle(struct rpc_scall *c)
+{
+    for (uint32_t i = 0; i < c->n_discharges; i++)
+        security_discharge_unref(c->discharges[i]);
+    c->n_discharges = 0;
+    security_identity_unref(c->local);
+    security_identity_unref(c->peer);
+    security_identity_unref(c->remote);
+    c->local = c->peer = c->remote = NULL;
+    c->running = c->finished = c->gone = c->held = c->ended = c->broken = false;
+    c->next = RPC_SNEXT_REQUEST;
+    c->request = (struct rpc_request){0};
+    c->object = (struct rpc_object){0};
+    c->method = NULL;
+    c->params = NULL;
+    c->n_args = c->arg = c->label = 0;
+    c->args = NULL;
+    c->arg_refs = NULL;
+    c->discharges = NULL;
+    c->ops = NULL;
+    c->held_bytes = 0;
+    vom_enc_reset(&c->enc);
+    vom_dec_reset(&c->dec);
+    buf_recycle(&c->in);
+    buf_recycle(&c->out);
+    arena_reset(&c->arena);
+    arena_reset(&c->item);
+}
+
+static void scall_release(struct rpc_scall *c)
+{
+    struct rpc_server *s = c->server;
+
+    list_remove(&c->node);
+    s->n_calls--;
+    scall_recycle(c);
+    if (s->n_spare < RPC_SERVER_SPARE && !s->stopping) {
+        list_push_front(&s->spare, &c->node);
+        s->n_spare++;
+    } else {
+        scall_destroy(c);
+    }
+    rpc_server_check_stopped(s);
+}
+
+void rpc_scall_free_spare(struct rpc_server *s)
+{
+    struct list *node;
+
+    while ((node = list_pop(&s->spare)) != NULL)
+        scall_destroy(LIST_OBJECT(node, struct rpc_scall, node));
+    s->n_spare = 0;
+}
+
+void rpc_scall_leave(struct rpc_scall *c)
+{
+    if (--c->busy == 0 && c->finished)
+        scall_release(c);
+}
+
+int rpc_scall_new(struct rpc_scircuit *circuit, struct vc_flow *flow)
+{
+    struct rpc_server *s = circuit->server;
+    struct rpc_scall *c;
+
+    if (s->n_calls >= s->max_calls)
+        return WSPR_ELIMIT;
+    c = scall_alloc(s);
+    if (c == NULL)
+        return WSPR_ENOMEM;
+    s->n_calls++;
+    s->rt->stats.served++;
+    list_push_back(&s->calls, &c->node);
+    c->flow = flow;
+    c->local = security_identity_ref(security_private_public(s->identity));
+    c->peer = security_identity_ref(vc_peer(circuit->vc));
+    vom_dec_expect(&c->dec, &vom_preset_request);
+    vom_enc_prime(&c->enc, &c->out, &vom_preset_response);
+    loop_timer_start(&c->timer, RPC_TIMEOUT_DEFAULT);
+    vc_flow_set_ops(flow, &rpc_scall_flow_ops, c);
+    return 0;
+}
+
+/* ---- the end ---- */
+
+/* Sends what is in `out` and closes the flow. */
+static void scall_end(struct rpc_scall *c)
+{
+    loop_timer_stop(&c->timer);
+    loop_task_cancel(&c->task);
+    if (c->flow != NULL) {
+        if (buf_error(&c->out) == 0 && vc_flow_write(c->flow, buf_span(&c->out), NULL) >= 0)
+            vc_flow_close(c->flow);
+        else
+            vc_flow_cancel(c->flow);
+        c->flow = NULL;
+    }
+    c->finished = true;
+    if (c->busy == 0)
+        scall_release(c);
+}
+
+void rpc_scall_fail(struct rpc_scall *c, const struct err *error)
+{
+    struct rpc_response rs = {.error = *error, .end_stream = true};
+
+    c->server->rt->stats.serve_errors++;
+    if (rpc_response_put(&c->enc, &c->out, &rs) < 0)
+        c->out.error = WSPR_ENOMEM;
+    scall_end(c);
+}
+
+void rpc_scall_error(struct rpc_scall *c, int code, const char *fmt, ...)
+{
+    struct err e = ERR_INIT;
+    va_list ap;
+
+    va_start(ap, fmt);
+    err_vset(&e, code, fmt, ap);
+    va_end(ap);
+    rpc_scall_fail(c, &e);
+    err_done(&e);
+}
+
+/* Results travel as what they hold; nil as a nil of the error interface (spec: ipc 6.3). */
+static int put_result(struct rpc_scall *c, const struct vom_value *v, struct err *err)
+{
+    struct vom_value nil = vom_value_zero(&vom_type_verror_e);
+
+    while (v != NULL && v->type != NULL && v->type->kind == VOM_KIND_ANY)
+        v = v->to;
+    return vom_enc_value(&c->enc, &c->out, v != NULL && v->type != NULL ? v : &nil, err);
+}
+
+static int put_app_error(struct rpc_scall *c, const struct err *error, struct err *err)
+{
+    struct vom_value v;
+    int r;
+
+    if (error == NULL || error->code == 0)
+        return put_result(c, NULL, err);
+    r = vom_verror_new(&c->arena, span_str(err_id(error)), span_str(err_text(error)), &v);
+    return r < 0 ? r : put_result(c, &v, err);
+}
+
+void rpc_scall_finish(struct rpc_scall *c, const struct vom_value *const *results, size_t n,
+                      const struct err *error)
+{
+    struct rpc_response rs = {.end_stream = true, .n_results = n + 1};
+    struct rpc_runtime *rt = c->server->rt;
+    struct err e = ERR_INIT;
+    int r = 0;
+
+    if (c->flow != NULL) {
+        r = rpc_response_put(&c->enc, &c->out, &rs);
+        for (size_t i = 0; i < n && r == 0; i++)
+            r = put_result(c, results[i], &e);
+        if (r == 0)
+            r = put_app_error(c, error, &e);
+    }
+    if (r < 0) {
+        log_write(rt->log, LOG_LEVEL_WARN, "rpc", "results of %.*s cannot be encoded: %s",
+                  SPAN_ARG(c->request.method), e.code != 0 ? err_text(&e) : err_code_text(r));
+        c->out.error = WSPR_EINTERNAL;
+    }
+    err_done(&e);
+    scall_end(c);
+}
+
+void rpc_scall_finish_void(struct rpc_scall *c)
+{
+    struct rpc_response rs = {.end_stream = true};
+
+    if (c->flow != NULL && rpc_response_put(&c->enc, &c->out, &rs) < 0)
+        c->out.error = WSPR_ENOMEM;
+    scall_end(c);
+}
+
+void rpc_scall_drop(struct rpc_scall *c)
+{
+    vc_flow_cancel(c->flow);
+    c->flow = NULL;
+    c->gone = true;
+    if (!c->running)
+        scall_end(c);
+    else if (c->ops != NULL && c->ops->gone != NULL && !c->finished)
+        c->ops->gone(c->ops_arg, c);
+}
+
+/* ---- for methods ---- */
+
+int rpc_scall_send(struct rpc_scall *c, const struct vom_value *item)
+{
+    struct err e = ERR_INIT;
+    int r;
+
+    if (c->flow == NULL)
+        return WSPR_ECLOSED;
+    buf_append(&c->out, zero_response, sizeof zero_response);
+    r = put_result(c, item, &e);
+    if (r == 0)
+        r = vc_flow_write(c->flow, buf_span(&c->out), &e);
+    buf_reset(&c->out);
+    err_done(&e);
+    if (r < 0) {
+        vc_flow_cancel(c->flow);
+        c->flow = NULL;
+        c->gone = true;
+    }
+    return r;
+}
+
+void rpc_scall_set_ops(struct rpc_scall *c, const struct rpc_scall_ops *ops, void *arg)
+{
+    c->ops = ops;
+    c->ops_arg = arg;
+    /* Items may be waiting already. */
+    loop_worker_later(c->server->rt->worker, &c->task);
+}
+
+void rpc_scall_resume(struct rpc_scall *c)
+{
+    if (!c->held)
+        return;
+    c->held = false;
+    loop_worker_later(c->server->rt->worker, &c->task);
+}
+
+int rpc_scall_item_value(struct rpc_scall *c, const struct rpc_value *v,
+                         const struct vom_value **ret, struct err *err)
+{
+    struct vom_value *value;
+    const struct vom_type *t = c->method != NULL ? c->method->in_stream : NULL;
+    int r;
+
+    arena_reset(&c->item);
+    value = arena_alloc(&c->item, sizeof *value);
+    if (value == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    r = vom_dec_convert(v->dec, v->msg, &c->item, t != NULL ? t : &vom_type_any, value, err);
+    if (r == 0)
+        *ret = value;
+    return r;
+}
+
+struct arena *rpc_scall_arena(struct rpc_scall *c)
+{
+    return &c->arena;
+}
+
+struct span rpc_scall_method(const struct rpc_scall *c)
+{
+    return c->request.method;
+}
+
+struct span rpc_scall_suffix(const struct rpc_scall *c)
+{
+    return c->suffix;
+}
+
+struct span rpc_scall_raw_suffix(const struct rpc_scall *c)
+{
+    return c->request.suffix;
+}
+
+uint32_t rpc_scall_label(const struct rpc_scall *c)
+{
+    return c->label;
+}
+
+const struct rpc_interface *rpc_scall_interface(const struct rpc_scall *c)
+{
+    return c->object.interface;
+}
+
+const struct security_identity *rpc_scall_local(const struct rpc_scall *c)
+{
+    return c->local;
+}
+
+const struct security_identity *rpc_scall_remote(const struct rpc_scall *c)
+{
+    return c->remote;
+}
+
+bool rpc_scall_is_gone(const struct rpc_scall *c)
+{
+    return c->gone;
+}

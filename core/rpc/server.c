@@ -1,0 +1,231 @@
+#include "config.h"
+#include "rpc/server.h"
+
+#include <stdlib.h>
+
+#include "rpc/link.h"
+#include "rpc/server_private.h"
+#include "security/acl.h"
+#include "security/identity.h"
+
+#define SERVER_MAX_CALLS 65536
+
+/* ---- circuits that peers open ---- */
+
+static void scircuit_free(struct rpc_scircuit *c)
+{
+    struct rpc_server *s = c->server;
+
+    list_remove(&c->node);
+    vc_close(c->vc);
+    s->rt->stats.vcs--;
+    free(c);
+    rpc_server_check_stopped(s);
+}
+
+static void scircuit_ready(void *arg, struct vc *vc)
+{
+    struct rpc_scircuit *c = arg;
+    struct rpc_runtime *rt = c->server->rt;
+
+    if (vc_is_legacy(vc)) {
+        rt->stats.legacy_peers++;
+        log_write(rt->log, LOG_LEVEL_WARN, "rpc", "%.*s only takes the broken cipher RC4 (%s)",
+                  SPAN_ARG(vc_remote_endpoint(vc)), vc_describe(vc));
+    }
+}
+
+static void scircuit_closed(void *arg, struct vc *vc, const struct err *why)
+{
+    scircuit_free(arg);
+}
+
+static int scircuit_accept(void *arg, struct vc *vc, struct vc_flow *flow)
+{
+    struct rpc_scircuit *c = arg;
+
+    if (c->server->stopping)
+        return WSPR_ECLOSED;
+    return rpc_scall_new(c, flow);
+}
+
+static const struct vc_ops scircuit_ops = {
+    .ready = scircuit_ready,
+    .closed = scircuit_closed,
+    .accept = scircuit_accept,
+};
+
+int rpc_server_accept_vc(struct rpc_server *s, struct vc *vc, struct span dst, struct span src,
+                         struct vc_accept *ret_how, struct err *err)
+{
+    struct rpc_scircuit *c;
+    int r;
+
+    if (s->stopping)
+        return err_set(err, WSPR_ECLOSED, "VCs not accepted");
+    c = calloc(1, sizeof *c);
+    if (c == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    r = vc_tls_acceptor(s->rt->tls, &ret_how->crypter, err);
+    if (r < 0) {
+        free(c);
+        return r;
+    }
+    c->server = s;
+    c->vc = vc;
+    list_push_back(&s->circuits, &c->node);
+    s->rt->stats.vcs++;
+    ret_how->security = VC_SECURE;
+    ret_how->identity = s->identity;
+    ret_how->ops = &scircuit_ops;
+    ret_how->arg = c;
+    return 0;
+}
+
+/* ---- listening ---- */
+
+static void server_accepted(void *arg, int fd, const struct loop_addr *peer)
+{
+    struct rpc_server *s = arg;
+    struct err e = ERR_INIT;
+
+    if (rpc_link_adopt(s->rt, fd, peer, s, &e) < 0)
+        log_write(s->rt->log, LOG_LEVEL_WARN, "rpc", "a connection is dropped: %s", err_text(&e));
+    err_done(&e);
+}
+
+static void server_trouble(void *arg, const struct err *why)
+{
+    struct rpc_server *s = arg;
+
+    log_write(s->rt->log, LOG_LEVEL_WARN, "rpc", "accepting connections pauses: %s", err_text(why));
+}
+
+static const struct loop_listener_ops server_listener_ops = {
+    .accepted = server_accepted,
+    .trouble = server_trouble,
+};
+
+int rpc_server_listen(struct rpc_server *s, const char *address, const char **ret_endpoint,
+                      struct err *err)
+{
+    char text[LOOP_ADDR_TEXT];
+    struct naming_endpoint ep;
+    int r;
+
+    if (s->stopping)
+        return err_set(err, WSPR_EABORTED, "ipc: server is stopped");
+    if (s->listener != NULL)
+        return err_set(err, WSPR_EEXISTS, "the server listens already");
+    r = loop_listener_new(s->rt->worker, address, &server_listener_ops, s, &s->listener, err);
+    if (r < 0)
+        return r;
+    loop_addr_text(loop_listener_addr(s->listener), text);
+    r = naming_endpoint_make(&ep, span_str("tcp"), span_str(text), &s->rt->rid, err);
+    if (r < 0) {
+        loop_listener_free(s->listener);
+        s->listener = NULL;
+        return r;
+    }
+    naming_endpoint_text(&ep, s->endpoint);
+    *ret_endpoint = s->endpoint;
+    return 0;
+}
+
+/* ---- life ---- */
+
+static void server_free(struct rpc_server *s)
+{
+    if (s == NULL)
+        return;
+    list_remove(&s->node);
+    loop_listener_free(s->listener);
+    rpc_scall_free_spare(s);
+    security_acl_free(s->default_acl);
+    security_private_unref(s->identity);
+    free(s);
+}
+
+static void server_stopped(void *arg)
+{
+    struct rpc_server *s = arg;
+    struct rpc_runtime *rt = s->rt;
+    void (*stopped)(void *) = s->stopped;
+    void *stopped_arg = s->stopped_arg;
+
+    server_free(s);
+    if (stopped != NULL)
+        stopped(stopped_arg);
+    rpc_runtime_check_stopped(rt);
+}
+
+/* Ends the links of the server: with the last call its circuits are of no use any more. */
+static void server_close_links(struct rpc_server *s)
+{
+    LIST_FOREACH_SAFE (node, after, &s->rt->links) {
+        struct rpc_link *l = LIST_OBJECT(node, struct rpc_link, node);
+
+        if (l->server == s) {
+            l->server = NULL;
+            rpc_link_shutdown(l);
+        }
+    }
+}
+
+void rpc_server_check_stopped(struct rpc_server *s)
+{
+    if (!s->stopping || !list_empty(&s->calls))
+        return;
+    loop_timer_stop(&s->grace);
+    server_close_links(s);
+    if (list_empty(&s->circuits))
+        loop_worker_reap(s->rt->worker, &s->stop_task);
+}
+
+static void server_grace_over(void *arg)
+{
+    struct rpc_server *s = arg;
+
+    LIST_FOREACH_SAFE (node, after, &s->calls)
+        rpc_scall_drop(LIST_OBJECT(node, struct rpc_scall, node));
+}
+
+int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
+                   const struct rpc_dispatcher *dispatcher, struct rpc_server **ret_server,
+                   struct err *err)
+{
+    struct rpc_server *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    s->rt = rt;
+    s->dispatcher = *dispatcher;
+    s->max_calls = opts->max_calls > 0 ? opts->max_calls : SERVER_MAX_CALLS;
+    list_init(&s->node);
+    list_init(&s->circuits);
+    list_init(&s->calls);
+    list_init(&s->spare);
+    loop_timer_init(&s->grace, rt->worker, server_grace_over, s);
+    loop_task_init(&s->stop_task, server_stopped, s);
+    s->identity = security_private_ref(opts->identity != NULL ? opts->identity : rt->identity);
+    s->default_acl = security_acl_default(security_private_public(s->identity), rt->trust);
+    if (s->default_acl == NULL) {
+        server_free(s);
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    }
+    list_push_back(&rt->servers, &s->node);
+    *ret_server = s;
+    return 0;
+}
+
+void rpc_server_stop(struct rpc_server *s, int64_t grace, void (*done)(void *arg), void *arg)
+{
+    s->stopping = true;
+    s->stopped = done;
+    s->stopped_arg = arg;
+    loop_listener_free(s->listener);
+    s->listener = NULL;
+    if (!list_empty(&s->calls))
+        loop_timer_start(&s->grace, grace);
+    rpc_server_check_stopped(s);
+}

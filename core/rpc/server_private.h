@@ -1,0 +1,108 @@
+/* The inside of a server and its calls. Internal to core/rpc. */
+#ifndef RPC_SERVER_PRIVATE_H
+#define RPC_SERVER_PRIVATE_H
+
+#include "base/list.h"
+#include "loop/listener.h"
+#include "loop/timer.h"
+#include "rpc/header.h"
+#include "rpc/runtime_private.h"
+#include "rpc/server.h"
+#include "security/caveat.h"
+#include "security/identity.h"
+
+#define RPC_SCALL_ARGS_MAX       256 /* arguments of one call */
+#define RPC_SCALL_DISCHARGES_MAX 64
+#define RPC_SERVER_SPARE         64 /* finished calls whose memory is kept */
+
+struct rpc_server {
+    struct list node;
+    struct rpc_runtime *rt;
+    struct security_private *identity;
+    struct security_acl *default_acl;
+    struct rpc_dispatcher dispatcher;
+    struct loop_listener *listener;
+    char endpoint[NAMING_ENDPOINT_TEXT_MAX];
+    struct list circuits; /* struct rpc_scircuit */
+    struct list calls;    /* struct rpc_scall */
+    struct list spare;
+    unsigned n_calls, n_spare, max_calls;
+    bool stopping;
+    void (*stopped)(void *arg);
+    void *stopped_arg;
+    struct loop_timer grace;
+    struct loop_task stop_task;
+};
+
+/* A circuit that a peer opened. */
+struct rpc_scircuit {
+    struct list node;
+    struct rpc_server *server;
+    struct vc *vc;
+};
+
+/* What the next value on the flow is (spec: ipc 5). */
+enum rpc_scall_next {
+    RPC_SNEXT_REQUEST,
+    RPC_SNEXT_BLESSING,
+    RPC_SNEXT_DISCHARGE,
+    RPC_SNEXT_ARG,
+    RPC_SNEXT_HEADER, /* of a stream item */
+    RPC_SNEXT_ITEM,
+};
+
+struct rpc_scall {
+    struct list node;
+    struct rpc_server *server;
+    struct vc_flow *flow; /* NULL: the caller is gone */
+    struct security_identity *local, *peer, *remote;
+    enum rpc_scall_next next;
+    unsigned busy;
+    bool running;  /* invoke was called */
+    bool finished; /* waits to be freed */
+    bool gone;
+    bool held;
+    bool broken; /* the stream cannot be read any further */
+    bool ended;  /* the end of the stream was told */
+    struct rpc_request request;
+    struct span suffix;
+    struct rpc_object object;
+    const struct rpc_method *method; /* NULL: of an invoker */
+    const struct rpc_param *params;
+    uint32_t n_args, arg, label;
+    uint32_t n_discharges;
+    struct vom_value *args;
+    const struct vom_value **arg_refs;
+    struct security_discharge **discharges;
+    const struct rpc_scall_ops *ops;
+    void *ops_arg;
+    struct vom_enc enc;
+    struct vom_dec dec;
+    struct buf in, out;
+    size_t held_bytes;
+    struct arena arena; /* as long as the call */
+    struct arena item;  /* as long as one item */
+    struct loop_timer timer;
+    struct loop_task task;
+};
+
+/* Of scall.c. */
+int rpc_scall_new(struct rpc_scircuit *circuit, struct vc_flow *flow);
+void rpc_scall_drop(struct rpc_scall *call); /* ends it without a word to anybody but the method */
+void rpc_scall_free_spare(struct rpc_server *server);
+/* Of server.c. */
+void rpc_server_check_stopped(struct rpc_server *server);
+
+/* Of scall_read.c. */
+extern const struct vc_flow_ops rpc_scall_flow_ops;
+void rpc_scall_take_up(void *call);
+void rpc_scall_deadline(void *call);
+/* Of scall.c: ends the call with a framework error. The text is formatted. */
+void rpc_scall_error(struct rpc_scall *call, int code, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+void rpc_scall_leave(struct rpc_scall *call);
+
+/* Of universal.c: the method that every interface has; NULL if it is none of them. */
+const struct rpc_method *rpc_universal_method(struct span name);
+
+#endif
