@@ -1,6 +1,7 @@
 #include "config.h"
 #include "failmalloc.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 void *__real_malloc(size_t n);
@@ -10,12 +11,14 @@ void *__wrap_malloc(size_t n);
 void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
 
-static unsigned long fail_at, counted;
+/* Atomic, because programs with threads are tested too. */
+static atomic_ulong fail_at, counted;
 
 static int failmalloc_now(void)
 {
-    counted++;
-    return fail_at != 0 && counted == fail_at;
+    unsigned long n = atomic_fetch_add(&counted, 1) + 1;
+
+    return n == fail_at;
 }
 
 void *__wrap_malloc(size_t n)
