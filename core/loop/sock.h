@@ -79,7 +79,10 @@ void loop_sock_close(struct loop_sock *s);
 /* Closes the descriptor at once; queued output is lost. */
 void loop_sock_abort(struct loop_sock *s);
 
-/* Hands the callbacks to another owner, for example after an upgrade. Not from inside `data`. */
+/*
+ * Hands the callbacks to another owner, for example after an upgrade (from inside `data` too).
+ * Bytes that the old owner left come to the new one in the next turn.
+ */
 void loop_sock_set_owner(struct loop_sock *s, const struct loop_sock_ops *ops, void *arg);
 
 /* The output, to append to; what is in it is written at the end of the turn. Never NULL. */
