@@ -101,7 +101,9 @@ size_t vc_msg_begin_data(struct buf *out, uint32_t vci, uint32_t flow);
 int vc_msg_end_data(struct buf *out, size_t at, uint8_t flags);
 void vc_msg_undo(struct buf *out, size_t at);
 
-/* One counter, as in the body of a message, into p, which has room for VC_COUNTER_MAX bytes. */
+/* Pieces of the counters of a message, for whoever writes them in place: their number, at most 5
+ * bytes, and one counter, at most VC_COUNTER_MAX bytes. Return how many bytes were written. */
+size_t vc_varint_write(uint8_t *p, uint32_t v);
 size_t vc_counter_write(uint8_t *p, const struct vc_counter *counter);
 
 #endif

@@ -156,7 +156,6 @@ struct vc_ops {
 /* How an accepted circuit shall be; filled by `accept_vc`. */
 struct vc_accept {
     enum vc_security security;
-    uint32_t version;                  /* 0: computed from the endpoints; set it to override */
     struct vc_crypter *crypter;        /* taken, also if the circuit fails; VC_SECURE only */
     struct security_private *identity; /* presented and referenced; VC_SECURE only */
     const struct vc_ops *ops;
@@ -169,10 +168,10 @@ struct vc_vif_ops {
     /* Run the job (see vc_job_run). NULL: jobs are run on the spot. */
     void (*work)(void *arg, struct vc_job *job);
     /*
-     * OpenVC arrived and its versions fit. The endpoints are borrowed for the call; dst is the
-     * local end. Fill *ret_how and answer 0: from then on the circuit is held by the callee (vc is
-     * already valid as a handle). A negative answer refuses it with the text of *e. NULL: nothing
-     * is accepted.
+     * OpenVC arrived and its versions fit (if they matter). The endpoints are borrowed for the
+     * call; dst is the local end. Fill *ret_how and answer 0: from then on the circuit is held by
+     * the callee (vc is already valid as a handle). A negative answer refuses it with the text of
+     * *e. NULL: nothing is accepted.
      */
     int (*accept_vc)(void *arg, struct vc *vc, struct span dst, struct span src,
                      struct vc_accept *ret_how, struct err *e);
@@ -193,6 +192,7 @@ struct vc_vif_ops {
 struct vc_vif_opts {
     bool dialled;     /* we made the connection: our circuits have even numbers */
     bool accepting;   /* OpenVC of the peer is welcome, see vc_vif_set_accepting() */
+    uint32_t version; /* of the circuits that are accepted; 0: computed from their endpoints */
     const char *name; /* "(tcp, <remote>) <-> (tcp, <local>)" for messages; copied; may be NULL */
     int64_t now;
 };
@@ -270,8 +270,7 @@ enum vc_state {
     VC_WAIT_AUTH, /* acceptor: for the flow of the identity messages */
     VC_AUTH_SEND, /* our identity message is being made */
     VC_AUTH_RECV, /* for the peer's identity message, or while it is checked */
-    VC_READY,     /* flows */
-    VC_DRAINING,  /* vc_close: no new flows, the open ones end */
+    VC_READY,     /* flows; also after vc_close(), until the last one has ended */
     VC_CLOSED,    /* over */
 };
 
