@@ -89,6 +89,7 @@ struct vc_flow {
     bool counted;   /* in vc->n_app */
     bool vc_died;   /* eof comes from the circuit, not from the peer */
     bool full;      /* a write answered VC_FULL */
+    bool answer;    /* the peer closed: its user's close may be answered */
 };
 
 enum job_kind { JOB_KX, JOB_AUTH_SEND, JOB_AUTH_RECEIVE, JOB_AUTH_BOTH };

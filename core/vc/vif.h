@@ -61,19 +61,20 @@ struct security_private;
 
 /* Start from vc_limits_default(). Zero means zero unless it says "no limit". */
 struct vc_limits {
-    uint32_t window;        /* bytes a peer may have under way on a flow; 131072 to 2^30; 1 MiB */
-    uint32_t shared;        /* size of the pool for first chunks that we grant; 1 MiB */
-    size_t message;         /* longest body taken; 2 MiB + 256 KiB */
-    size_t control;         /* longest control body taken; 256 KiB */
-    size_t queue_soft;      /* bytes queued on a flow from which writes answer VC_FULL; 256 KiB */
-    size_t queue_hard;      /* bytes queued on a flow that are never exceeded; 64 MiB */
-    size_t queue_vif;       /* the same for all flows of a vif together; 256 MiB */
-    size_t control_queue;   /* bytes of control answers waiting for output; 1 MiB */
-    size_t relay_queue;     /* bytes waiting in vc_vif_forward(); 8 MiB */
-    size_t held;            /* bytes held on a circuit until authentication is done; 1.25 MiB */
-    size_t handshake_bytes; /* bytes of key exchange or of an identity message; 128 KiB */
-    unsigned vcs;           /* circuits on a vif; 1024 */
-    unsigned flows;         /* flows on a circuit, each direction; 1000 */
+    uint32_t window;         /* bytes a peer may have under way on a flow; 131072 to 2^30; 1 MiB */
+    uint32_t shared;         /* size of the pool for first chunks that we grant; 1 MiB */
+    size_t message;          /* longest body taken; 2 MiB + 256 KiB */
+    size_t control;          /* longest control body taken; 256 KiB */
+    size_t queue_soft;       /* bytes queued on a flow from which writes answer VC_FULL; 256 KiB */
+    size_t queue_hard;       /* bytes queued on a flow that are never exceeded; 64 MiB */
+    size_t queue_vif;        /* the same for all flows of a vif together; 256 MiB */
+    size_t control_queue;    /* bytes of control answers waiting for output; 1 MiB */
+    size_t relay_queue;      /* bytes waiting in vc_vif_forward(); 8 MiB */
+    size_t held;             /* bytes held on a circuit until authentication is done; 1.25 MiB */
+    size_t handshake_bytes;  /* bytes of key exchange or of an identity message; 160 KiB */
+    unsigned identity_flags; /* for security_channel_identity(); 0 */
+    unsigned vcs;            /* circuits on a vif; 1024 */
+    unsigned flows;          /* flows on a circuit, each direction; 1000 */
     unsigned flow_ids; /* application flows that we open on a circuit before it is worn out; 2^30 */
     size_t
         credit_delay;  /* bytes of credit of a circuit that may wait for company; 64 KiB, 0: none */
