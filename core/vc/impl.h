@@ -3,7 +3,8 @@
  *
  *     vif.c        input, time, end of a connection, notices, memory
  *     out.c        composing output
- *     vc.c         circuits: open, accept, close
+ *     vc.c         circuits: open, close, what the user asks
+ *     accept.c     circuits that the peer opens
  *     handshake.c  from OpenVC to ready, jobs
  *     auth.c       identity messages
  *     flow.c       flows and flow control
@@ -29,6 +30,8 @@
 #define POOL_SPARES    16u
 #define POOL_SPARE_MAX (256u * 1024)
 #define POOL_FLOWS     256u
+
+struct naming_endpoint;
 
 struct vc_pool {
     struct vc_limits limits;
@@ -211,6 +214,9 @@ void vif_fail(struct vc_vif *vif, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* vc.c */
 struct vc *vc_find(struct vc_vif *vif, uint32_t vci);
+/* In the table of the vif, not held yet. NULL if memory is short. */
+struct vc *vc_new(struct vc_vif *vif, uint32_t vci, bool opener,
+                  const struct naming_endpoint *local, const struct naming_endpoint *remote);
 void vc_set_state(struct vc *vc, enum vc_state state);
 /*
  * Ends a circuit. why (code and text) is taken; close_text, unless NULL, goes to the peer in
@@ -220,7 +226,6 @@ void vc_end(struct vc *vc, struct err *why, const char *close_text);
 void vc_end_text(struct vc *vc, int code, const char *text);
 /* The same, telling the peer the same text. */
 void vc_end_close(struct vc *vc, int code, const char *text);
-void vc_on_open(struct vc_vif *vif, const struct vc_msg *m);
 void vc_on_close(struct vc_vif *vif, const struct vc_msg *m);
 /* Becomes ready: flows that were opened early are announced. */
 void vc_become_ready(struct vc *vc);
@@ -231,6 +236,9 @@ void vc_on_flow_message(struct vc_vif *vif, const struct vc_msg *m);
 /* Looks whether it is used up: closing and no flow left, or over and not held. */
 void vc_check(struct vc *vc);
 void vc_destroy(struct vc *vc);
+
+/* accept.c */
+void vc_on_open(struct vc_vif *vif, const struct vc_msg *m);
 
 /* handshake.c */
 int hs_new(struct vc *vc);

@@ -3,14 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/clock.h"
 #include "base/mem.h"
 #include "security/channel.h"
 #include "vc/impl.h"
 
 #define WINDOW_MIN 131072u
 #define WINDOW_MAX (UINT32_C(1) << 30)
-#define BLOCK_MIN  2048u /* smaller pieces are not worth keeping */
+#define MINUTE     INT64_C(60000000000) /* in nanoseconds */
+#define BLOCK_MIN  2048u                /* smaller pieces are not worth keeping */
 
 void vc_limits_default(struct vc_limits *ret_limits)
 {
@@ -30,8 +30,8 @@ void vc_limits_default(struct vc_limits *ret_limits)
         .flows = 1000,
         .flow_ids = 1u << 30,
         .credit_delay = 65536,
-        .handshake_timeout = 60 * CLOCK_S,
-        .linger_timeout = 60 * CLOCK_S,
+        .handshake_timeout = MINUTE,
+        .linger_timeout = MINUTE,
     };
 }
 
