@@ -1,0 +1,246 @@
+#include "config.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "loop/offload.h"
+#include "rig.h"
+
+enum { JOBS = 500 };
+
+struct job_rig {
+    struct loop_worker *w;
+    struct loop_offload *pool;
+    struct loop_job jobs[JOBS];
+    unsigned results[JOBS]; /* written by work(), read by done() */
+    unsigned done, ran, canceled, wrong;
+    atomic_uint hold; /* work() waits while it is set */
+};
+
+struct job_arg {
+    struct job_rig *rig;
+    unsigned i;
+};
+
+static struct job_arg job_args[JOBS];
+
+static void job_work(void *arg)
+{
+    struct job_arg *a = arg;
+
+    while (atomic_load(&a->rig->hold) != 0)
+        rig_nap(200);
+    a->rig->results[a->i] = a->i + 1;
+}
+
+static void job_done(void *arg, int status)
+{
+    struct job_arg *a = arg;
+    struct job_rig *rig = a->rig;
+
+    rig->wrong += !loop_worker_here(rig->w);
+    if (status == 0) {
+        rig->ran++;
+        rig->wrong += rig->results[a->i] != a->i + 1;
+    } else {
+        rig->canceled += status == WSPR_ECANCELED;
+        rig->wrong += rig->results[a->i] != 0;
+    }
+    if (++rig->done == JOBS)
+        loop_worker_stop(rig->w);
+}
+
+static struct job_rig *job_rig_new(const struct loop_offload_opts *opts)
+{
+    struct job_rig *rig = calloc(1, sizeof *rig);
+
+    if (rig == NULL)
+        abort();
+    rig->w = rig_worker();
+    TAP_IS(loop_offload_new(opts, &rig->pool, NULL) == 0);
+    for (unsigned i = 0; i < JOBS; i++) {
+        job_args[i] = (struct job_arg){rig, i};
+        loop_job_init(&rig->jobs[i], job_work, job_done, &job_args[i]);
+    }
+    return rig;
+}
+
+static void job_rig_free(struct job_rig *rig)
+{
+    loop_offload_free(rig->pool);
+    loop_worker_free(rig->w);
+    free(rig);
+}
+
+static void jobs_come_back(void)
+{
+    struct job_rig *rig = job_rig_new(NULL);
+    unsigned refused = 0;
+
+    for (unsigned i = 0; i < JOBS; i++)
+        refused += loop_offload_submit(rig->pool, rig->w, i % LOOP_LANES, &rig->jobs[i]) != 0;
+    TAP_IS(refused == 0);
+    loop_worker_run(rig->w);
+    TAP_OK(rig->done == JOBS && rig->ran == JOBS && rig->wrong == 0, "%u done, %u wrong", rig->done,
+           rig->wrong);
+    TAP_IS(loop_worker_stats(rig->w)->jobs == JOBS && loop_worker_stats(rig->w)->jobs_out == 0);
+    job_rig_free(rig);
+}
+
+static void jobs_are_bounded_and_canceled(void)
+{
+    struct loop_offload_opts opts = {{1, 1}, {10, 10}};
+    struct job_rig *rig = job_rig_new(&opts);
+    unsigned taken = 0;
+    int r;
+
+    atomic_store(&rig->hold, 1);
+    while ((r = loop_offload_submit(rig->pool, rig->w, LOOP_LANE_CPU, &rig->jobs[taken])) == 0)
+        taken++;
+    /* Ten wait, one may be with the thread already. */
+    TAP_OK(r == WSPR_ELIMIT && (taken == 10 || taken == 11), "%d after %u", r, taken);
+    loop_job_cancel(&rig->jobs[taken - 1]);
+    loop_job_cancel(&rig->jobs[taken]);
+    TAP_IS(rig->done == 0); /* not from inside */
+    loop_worker_turn(rig->w, CLOCK_S);
+    TAP_IS(rig->done == 1 && rig->canceled == 1);
+    atomic_store(&rig->hold, 0);
+    while (loop_worker_stats(rig->w)->jobs_out > 0)
+        loop_worker_turn(rig->w, CLOCK_S);
+    TAP_IS(rig->ran == taken - 1 && rig->wrong == 0);
+    job_rig_free(rig);
+}
+
+static void *pool_stop_main(void *arg)
+{
+    struct job_rig *rig = arg;
+
+    rig_nap(20000);
+    atomic_store(&rig->hold, 0);
+    return NULL;
+}
+
+/* Stops the pool while jobs wait, then the worker: each job comes back once. */
+static void shutdown_with_pending_jobs(bool drain)
+{
+    struct job_rig *rig = job_rig_new(NULL);
+    struct loop_job late;
+    pthread_t helper;
+
+    atomic_store(&rig->hold, 1);
+    for (unsigned i = 0; i < JOBS; i++)
+        loop_offload_submit(rig->pool, rig->w, i % LOOP_LANES, &rig->jobs[i]);
+    pthread_create(&helper, NULL, pool_stop_main, rig);
+    loop_offload_stop(rig->pool, drain);
+    loop_offload_stop(rig->pool, false);
+    TAP_IS(rig->done == 0);
+    loop_job_init(&late, job_work, job_done, NULL);
+    TAP_IS(loop_offload_submit(rig->pool, rig->w, LOOP_LANE_CPU, &late) == WSPR_ECLOSED);
+    loop_worker_stop(rig->w);
+    loop_worker_run(rig->w);
+    TAP_IS(rig->done == JOBS && rig->wrong == 0);
+    if (drain)
+        TAP_IS(rig->ran == JOBS);
+    else
+        TAP_OK(rig->canceled > JOBS - 20 && rig->ran + rig->canceled == JOBS, "%u canceled",
+               rig->canceled);
+    pthread_join(helper, NULL);
+    job_rig_free(rig);
+}
+
+static void shutdown_drains(void)
+{
+    shutdown_with_pending_jobs(true);
+}
+
+static void shutdown_cancels(void)
+{
+    shutdown_with_pending_jobs(false);
+}
+
+/* Two workers share a pool and post to each other. */
+
+struct pair_rig {
+    struct loop_worker *w[2];
+    struct loop_offload *pool;
+    struct loop_job job[2];
+    struct loop_task task;
+    unsigned hops;
+};
+
+static void pair_done_0(void *arg, int status);
+static void pair_done_1(void *arg, int status);
+
+static void pair_work(void *arg)
+{
+    struct pair_rig *rig = arg;
+
+    rig->hops++;
+}
+
+static void pair_submit_0(void *arg)
+{
+    struct pair_rig *rig = arg;
+
+    loop_job_init(&rig->job[0], pair_work, pair_done_0, rig);
+    if (loop_offload_submit(rig->pool, rig->w[0], LOOP_LANE_CPU, &rig->job[0]) < 0)
+        abort();
+}
+
+static void pair_submit_1(void *arg)
+{
+    struct pair_rig *rig = arg;
+
+    loop_job_init(&rig->job[1], pair_work, pair_done_1, rig);
+    if (loop_offload_submit(rig->pool, rig->w[1], LOOP_LANE_CPU, &rig->job[1]) < 0)
+        abort();
+}
+
+static void pair_done_0(void *arg, int status)
+{
+    struct pair_rig *rig = arg;
+
+    loop_task_init(&rig->task, pair_submit_1, rig);
+    if (loop_worker_post_task(rig->w[1], &rig->task) < 0)
+        abort();
+}
+
+static void pair_done_1(void *arg, int status)
+{
+    struct pair_rig *rig = arg;
+
+    if (rig->hops >= 2000) {
+        loop_worker_stop(rig->w[0]);
+        loop_worker_stop(rig->w[1]);
+    } else if (loop_worker_post(rig->w[0], pair_submit_0, rig) < 0) {
+        abort();
+    }
+}
+
+static void workers_hand_work_over(void)
+{
+    struct pair_rig rig = {0};
+
+    for (int i = 0; i < 2; i++)
+        rig.w[i] = rig_worker();
+    TAP_IS(loop_offload_new(NULL, &rig.pool, NULL) == 0);
+    TAP_IS(loop_worker_post(rig.w[0], pair_submit_0, &rig) == 0);
+    for (int i = 0; i < 2; i++)
+        TAP_IS(loop_worker_spawn(rig.w[i], NULL) == 0);
+    for (int i = 0; i < 2; i++)
+        loop_worker_join(rig.w[i]);
+    TAP_OK(rig.hops == 2000, "%u hops", rig.hops);
+    loop_offload_free(rig.pool);
+    for (int i = 0; i < 2; i++)
+        loop_worker_free(rig.w[i]);
+}
+
+static const struct tap_case offload_cases[] = {
+    {"jobs_come_back", jobs_come_back},
+    {"jobs_are_bounded_and_canceled", jobs_are_bounded_and_canceled},
+    {"shutdown_drains", shutdown_drains},
+    {"shutdown_cancels", shutdown_cancels},
+    {"workers_hand_work_over", workers_hand_work_over},
+};
+
+const struct tap_suite suite_offload = TAP_SUITE("offload", offload_cases);
