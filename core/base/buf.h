@@ -37,7 +37,7 @@ void buf_release(struct buf *b);
 
 static inline uint8_t *buf_data(const struct buf *b)
 {
-    return b->base + b->off;
+    return b->base != NULL ? b->base + b->off : NULL;
 }
 
 static inline struct span buf_span(const struct buf *b)
