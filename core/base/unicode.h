@@ -17,7 +17,7 @@ bool unicode_is_space(uint32_t rune);
 uint32_t unicode_lower(uint32_t rune);
 uint32_t unicode_upper(uint32_t rune);
 uint32_t unicode_title(uint32_t rune);
-/* Equal under simple case folding; bytes that are not UTF-8 count as U+FFFD. */
-bool unicode_equal_fold(struct span a, struct span b);
+/* Equal after both were mapped to lower case; bytes that are not UTF-8 count as U+FFFD. */
+bool unicode_equal_lower(struct span a, struct span b);
 
 #endif
