@@ -12,19 +12,19 @@
  * The shortest text that reads back as v: plain if its decimal exponent is in -4…5, else
  * d.ddde±XX; "NaN", "+Inf", "-Inf". Ends in a NUL; returns the length. spec: vom B.1.1
  */
-size_t json_format_double(char out[JSON_NUMBER_SIZE], double v);
-size_t json_format_int(char out[JSON_NUMBER_SIZE], int64_t v);
-size_t json_format_uint(char out[JSON_NUMBER_SIZE], uint64_t v);
+size_t json_number_format_double(char out[JSON_NUMBER_SIZE], double v);
+size_t json_number_format_int(char out[JSON_NUMBER_SIZE], int64_t v);
+size_t json_number_format_uint(char out[JSON_NUMBER_SIZE], uint64_t v);
 
 /* Results of parsing, in the words of error texts. */
 enum json_parsed { JSON_PARSED, JSON_BAD_SYNTAX, JSON_OUT_OF_RANGE };
 
 /* Decimal digits with an optional sign (int: + or -, uint: none) in min…max or 0…max. */
-enum json_parsed json_parse_int(struct span s, int64_t min, int64_t max, int64_t *ret);
-enum json_parsed json_parse_uint(struct span s, uint64_t max, uint64_t *ret);
+enum json_parsed json_number_parse_int(struct span s, int64_t min, int64_t max, int64_t *ret);
+enum json_parsed json_number_parse_uint(struct span s, uint64_t max, uint64_t *ret);
 /* Decimal floating point text, rounded to the nearest double; no names, no hexadecimal. */
-enum json_parsed json_parse_double(struct span s, double *ret);
+enum json_parsed json_number_parse_double(struct span s, double *ret);
 /* The nearest single-precision number, widened. */
-enum json_parsed json_parse_float(struct span s, double *ret);
+enum json_parsed json_number_parse_float(struct span s, double *ret);
 
 #endif

@@ -1,0 +1,375 @@
+/*
+ * The C library converts between doubles and digits exactly; this file adds what it lacks: the
+ * shortest digits, texts without a NUL, and independence of the locale (strtod_l with the "C"
+ * locale, which the library keeps ready; of a printed number only the digits are used).
+ */
+#include "config.h"
+#include "json/number.h"
+
+#include <float.h>
+#include <limits.h>
+#include <locale.h>
+#include <math.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NUMBER_PLAIN_MIN  -4
+#define NUMBER_PLAIN_MAX  5
+#define NUMBER_DIGITS     17  /* enough for any double */
+#define NUMBER_DIGITS_IN  800 /* more digits than these cannot change which double is nearest */
+#define NUMBER_EXP_MAX    100000
+#define NUMBER_EXACT_EXP  22 /* powers of ten up to this one are doubles */
+#define NUMBER_EXACT_DIGS 15 /* so are integers of this many digits */
+
+/* A number as 0.d1d2d3… × 10^point. */
+struct number_digits {
+    char d[NUMBER_DIGITS + 1];
+    int n;
+    int point;
+};
+
+static double number_from_text(const char *text)
+{
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    double v = strtod_l(text, NULL, c);
+
+    freelocale(c);
+    return v;
+}
+
+static double number_from_digits(const struct number_digits *n)
+{
+    char text[NUMBER_DIGITS + 24];
+
+    snprintf(text, sizeof text, "%.*se%d", n->n, n->d, n->point - n->n);
+    return number_from_text(text);
+}
+
+/* v > 0 rounded to so many digits. */
+static void number_round(struct number_digits *ret, double v, int digits)
+{
+    char text[64];
+    const char *p = text, *e;
+    bool negative;
+    int exp = 0;
+
+    snprintf(text, sizeof text, "%.*e", digits - 1, v);
+    e = strchr(text, 'e');
+    ret->n = 0;
+    for (; p < e; p++) { /* the decimal point may be any character */
+        if (*p >= '0' && *p <= '9' && ret->n < digits)
+            ret->d[ret->n++] = *p;
+    }
+    negative = e[1] == '-';
+    for (p = e + 2; *p != '\0'; p++)
+        exp = exp * 10 + (*p - '0');
+    ret->point = (negative ? -exp : exp) + 1;
+}
+
+/* The next larger number of as many digits. */
+static void number_increment(struct number_digits *n)
+{
+    int i = n->n - 1;
+
+    while (i >= 0 && n->d[i] == '9')
+        n->d[i--] = '0';
+    if (i >= 0) {
+        n->d[i]++;
+    } else {
+        n->d[0] = '1';
+        n->point++;
+    }
+}
+
+/*
+ * The fewest digits that read back as v > 0. The nearest decimal of n digits is the one to try;
+ * only at a power of two, where the next double below is nearer than the one above, may that one
+ * fail and its neighbour above succeed.
+ */
+static void number_shortest(struct number_digits *ret, double v)
+{
+    int unused, n = v < DBL_MIN ? 1 : NUMBER_EXACT_DIGS;
+    bool power = frexp(v, &unused) == 0.5;
+
+    for (; n < NUMBER_DIGITS; n++) {
+        number_round(ret, v, n);
+        if (number_from_digits(ret) == v)
+            break;
+        if (power) {
+            number_increment(ret);
+            if (number_from_digits(ret) == v)
+                break;
+        }
+    }
+    if (n == NUMBER_DIGITS)
+        number_round(ret, v, n);
+    while (ret->n > 1 && ret->d[ret->n - 1] == '0')
+        ret->n--;
+}
+
+static size_t number_print_plain(char *out, const struct number_digits *n)
+{
+    char *o = out;
+
+    if (n->point <= 0) {
+        *o++ = '0';
+        *o++ = '.';
+        for (int i = n->point; i < 0; i++)
+            *o++ = '0';
+    }
+    for (int i = 0; i < n->n || i < n->point; i++) {
+        if (i == n->point && n->point > 0)
+            *o++ = '.';
+        *o++ = i < n->n ? n->d[i] : '0';
+    }
+    return (size_t)(o - out);
+}
+
+static size_t number_print_exp(char *out, const struct number_digits *n)
+{
+    int exp = n->point - 1;
+    char *o = out;
+
+    *o++ = n->d[0];
+    if (n->n > 1) {
+        *o++ = '.';
+        memcpy(o, n->d + 1, (size_t)n->n - 1);
+        o += n->n - 1;
+    }
+    *o++ = 'e';
+    *o++ = exp < 0 ? '-' : '+';
+    exp = abs(exp);
+    if (exp >= 100)
+        *o++ = (char)('0' + exp / 100);
+    *o++ = (char)('0' + exp / 10 % 10);
+    *o++ = (char)('0' + exp % 10);
+    return (size_t)(o - out);
+}
+
+static size_t number_print_uint(char *out, uint64_t v)
+{
+    char digits[20];
+    size_t n = 0;
+
+    do {
+        digits[n++] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    for (size_t i = 0; i < n; i++)
+        out[i] = digits[n - 1 - i];
+    out[n] = '\0';
+    return n;
+}
+
+size_t json_number_format_double(char out[JSON_NUMBER_SIZE], double v)
+{
+    struct number_digits n;
+    size_t len = 0;
+
+    if (isnan(v)) {
+        memcpy(out, "NaN", 4);
+        return 3;
+    }
+    if (isinf(v)) {
+        memcpy(out, v > 0 ? "+Inf" : "-Inf", 5);
+        return 4;
+    }
+    if (signbit(v)) {
+        out[len++] = '-';
+        v = -v;
+    }
+    if (v < 1e6 && v == (double)(int)v) { /* the usual case */
+        len += number_print_uint(out + len, (uint64_t)v);
+        return len;
+    }
+    number_shortest(&n, v);
+    if (n.point - 1 >= NUMBER_PLAIN_MIN && n.point - 1 <= NUMBER_PLAIN_MAX)
+        len += number_print_plain(out + len, &n);
+    else
+        len += number_print_exp(out + len, &n);
+    out[len] = '\0';
+    return len;
+}
+
+size_t json_number_format_uint(char out[JSON_NUMBER_SIZE], uint64_t v)
+{
+    return number_print_uint(out, v);
+}
+
+size_t json_number_format_int(char out[JSON_NUMBER_SIZE], int64_t v)
+{
+    if (v >= 0)
+        return number_print_uint(out, (uint64_t)v);
+    out[0] = '-';
+    return 1 + number_print_uint(out + 1, -(uint64_t)v);
+}
+
+enum json_parsed json_number_parse_uint(struct span s, uint64_t max, uint64_t *ret)
+{
+    enum json_parsed range = JSON_PARSED;
+    uint64_t v = 0;
+
+    if (s.len == 0)
+        return JSON_BAD_SYNTAX;
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned d = (unsigned)s.p[i] - '0';
+
+        if (d > 9)
+            return JSON_BAD_SYNTAX;
+        if (v > (max - (d > max ? max : d)) / 10 || d > max)
+            range = JSON_OUT_OF_RANGE;
+        else
+            v = v * 10 + d;
+    }
+    if (range == JSON_PARSED)
+        *ret = v;
+    return range;
+}
+
+enum json_parsed json_number_parse_int(struct span s, int64_t min, int64_t max, int64_t *ret)
+{
+    bool negative = s.len > 0 && s.p[0] == '-';
+    enum json_parsed r;
+    uint64_t v;
+
+    if (negative || (s.len > 0 && s.p[0] == '+'))
+        s = span_of(s.p + 1, s.len - 1);
+    if (negative)
+        r = json_number_parse_uint(s, min < 0 ? -(uint64_t)min : 0, &v);
+    else
+        r = json_number_parse_uint(s, max > 0 ? (uint64_t)max : 0, &v);
+    if (r != JSON_PARSED)
+        return r;
+    *ret = negative ? (int64_t)-v : (int64_t)v;
+    return *ret < min || *ret > max ? JSON_OUT_OF_RANGE : JSON_PARSED;
+}
+
+/* Decimal text brought to a form of bounded length: digits × 10^exp. */
+struct number_parts {
+    bool negative;
+    char digits[NUMBER_DIGITS_IN + 2]; /* one more stands for all that were dropped */
+    int n;
+    long exp;
+};
+
+static void number_add_digit(struct number_parts *ret, char c, bool fraction)
+{
+    if (ret->n == 0 && c == '0') {
+        ret->exp -= fraction;
+    } else if (ret->n < NUMBER_DIGITS_IN) {
+        ret->digits[ret->n++] = c;
+        ret->exp -= fraction;
+    } else {
+        ret->exp += !fraction;
+        if (c != '0') {
+            ret->digits[NUMBER_DIGITS_IN] = '1';
+            ret->n = NUMBER_DIGITS_IN + 1;
+        }
+    }
+}
+
+static bool number_split_exp(struct number_parts *ret, struct span s)
+{
+    bool negative = s.len > 0 && s.p[0] == '-';
+    size_t i = s.len > 0 && (s.p[0] == '-' || s.p[0] == '+');
+    long exp = 0;
+
+    if (i == s.len)
+        return false;
+    for (; i < s.len; i++) {
+        if (s.p[i] < '0' || s.p[i] > '9')
+            return false;
+        if (exp < LONG_MAX / 100)
+            exp = exp * 10 + (s.p[i] - '0');
+    }
+    ret->exp += negative ? -exp : exp;
+    return true;
+}
+
+static bool number_split(struct number_parts *ret, struct span s)
+{
+    bool fraction = false, some = false;
+    size_t i = 0;
+
+    ret->negative = false;
+    ret->n = 0;
+    ret->exp = 0;
+    if (s.len > 0 && (s.p[0] == '-' || s.p[0] == '+')) {
+        ret->negative = s.p[0] == '-';
+        i++;
+    }
+    for (; i < s.len; i++) {
+        char c = (char)s.p[i];
+
+        if (c >= '0' && c <= '9') {
+            number_add_digit(ret, c, fraction);
+            some = true;
+        } else if (c == '.' && !fraction) {
+            fraction = true;
+        } else {
+            break;
+        }
+    }
+    if (!some)
+        return false;
+    if (i == s.len)
+        return true;
+    return (s.p[i] | 0x20) == 'e' && number_split_exp(ret, span_of(s.p + i + 1, s.len - i - 1));
+}
+
+/* Few digits and a small power of ten: one exact operation. */
+static bool number_join_exact(const struct number_parts *p, double *ret)
+{
+    static const double tens[NUMBER_EXACT_EXP + 1] = {
+        1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+    };
+    uint64_t v = 0;
+
+    if (FLT_EVAL_METHOD != 0 || p->n > NUMBER_EXACT_DIGS || p->exp < -NUMBER_EXACT_EXP ||
+        p->exp > NUMBER_EXACT_EXP)
+        return false;
+    for (int i = 0; i < p->n; i++)
+        v = v * 10 + (uint64_t)(p->digits[i] - '0');
+    *ret = p->exp < 0 ? (double)v / tens[-p->exp] : (double)v * tens[p->exp];
+    return true;
+}
+
+static enum json_parsed number_parse(struct span s, bool single, double *ret)
+{
+    struct number_parts p;
+    char text[NUMBER_DIGITS_IN + 32];
+    locale_t c;
+    double v;
+
+    if (!number_split(&p, s))
+        return JSON_BAD_SYNTAX;
+    if (p.n == 0) {
+        v = 0;
+    } else if (single || !number_join_exact(&p, &v)) {
+        if (p.exp > NUMBER_EXP_MAX)
+            p.exp = NUMBER_EXP_MAX;
+        if (p.exp < -NUMBER_EXP_MAX)
+            p.exp = -NUMBER_EXP_MAX;
+        snprintf(text, sizeof text, "%.*se%ld", p.n, p.digits, p.exp - (p.n > NUMBER_DIGITS_IN));
+        c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+        v = single ? (double)strtof_l(text, NULL, c) : strtod_l(text, NULL, c);
+        freelocale(c);
+        if (isinf(v))
+            return JSON_OUT_OF_RANGE;
+    }
+    *ret = p.negative ? -v : v;
+    return JSON_PARSED;
+}
+
+enum json_parsed json_number_parse_double(struct span s, double *ret)
+{
+    return number_parse(s, false, ret);
+}
+
+enum json_parsed json_number_parse_float(struct span s, double *ret)
+{
+    return number_parse(s, true, ret);
+}
