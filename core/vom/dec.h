@@ -30,7 +30,8 @@ extern const struct vom_limits vom_limits_default;
 
 struct vom_dec {
     struct vom_limits limits;
-    struct arena arena; /* unless the types go to another one */
+    struct arena arena;
+    struct arena *types; /* where types go instead; NULL: arena */
     struct vom_defs defs;
     const struct vom_preset *preset;
     size_t handled; /* bytes at the front of the input that an earlier call dealt with */

@@ -36,15 +36,16 @@ struct vom_wirefield {
 struct vom_def;
 struct vom_def_slot {
     uint64_t id;
+    const struct vom_type *type; /* once it is resolved */
     struct vom_def *def;
 };
 
 struct vom_defs {
     struct arena *arena;
     bool catalogue;
-    struct vom_def_slot *more; /* sorted by id; in the arena once the inline ones are full */
+    struct vom_def_slot *more; /* sorted by id; in the arena once the few are full */
     size_t n, cap, max;
-    struct vom_def_slot slots[VOM_DEFS_INLINE];
+    struct vom_def_slot few[VOM_DEFS_INLINE];
 };
 
 /* At most `max` definitions. Nothing to release but the arena. */

@@ -13,9 +13,10 @@
 #include "base/buf.h"
 #include "base/error.h"
 #include "vom/preset.h"
+#include "vom/ptrmap.h"
 #include "vom/value.h"
 
-#define VOM_ENC_INLINE 8
+#define VOM_ENC_INLINE VOM_PTRMAP_FEW
 
 struct vom_enc_type {
     const struct vom_type *type;
@@ -23,24 +24,21 @@ struct vom_enc_type {
     uint32_t next; /* stack of types to be defined */
 };
 
-struct vom_enc_ref {
-    const void *target;
-    uint64_t number;
-};
-
 struct vom_enc {
     struct arena *keep;
-    struct vom_enc_type *more; /* once the inline entries are full */
+    struct vom_enc_type *more; /* once the few are full; entry i has id 65 + i */
     size_t n_types, cap_types;
-    struct vom_enc_ref *more_refs;
-    size_t n_refs, cap_refs;
+    struct vom_ptrmap known; /* ids of descriptors that were met: a cache */
+    struct vom_ptrmap refs;  /* numbers of pointer targets */
+    uint64_t next_ref;
     struct buf defs;  /* definitions met inside the value */
     struct buf *out;  /* while a value is being written, else NULL */
-    size_t start;     /* content length of out before the message */
-    size_t defs_type; /* n_types at that time */
+    size_t start;     /* lengths of out: before the definitions of the value's type, */
+    size_t message;   /* before the message, */
+    size_t body;      /* before the value */
+    size_t old_types; /* n_types at the start */
     uint64_t id;
-    struct vom_enc_type types[VOM_ENC_INLINE];
-    struct vom_enc_ref refs[VOM_ENC_INLINE];
+    struct vom_enc_type few[VOM_ENC_INLINE];
 };
 
 void vom_enc_init(struct vom_enc *enc);
@@ -56,9 +54,10 @@ void vom_enc_prime(struct vom_enc *enc, struct buf *out, const struct vom_preset
  * Appends the definitions that are needed and one value message. The message id is that of v's own
  * type, so a value of interface type is sent as one.
  *
- * Errors: WSPR_EINVAL with a text of spec A.7 or for values nested deeper than VOM_DEPTH_MAX (new
- * definitions remain written, the stream stays usable); WSPR_ENOMEM, WSPR_ELIMIT (nothing written,
- * but out has its error set).
+ * Errors: WSPR_EINVAL, with a text of spec A.7, if the value is nested deeper than VOM_DEPTH_MAX or
+ * a part does not have the type that its place demands: new definitions remain written, as in the
+ * reference. WSPR_ENOMEM, WSPR_ELIMIT: nothing is written, but out may have its error set. The
+ * encoder stays usable.
  */
 int vom_enc_value(struct vom_enc *enc, struct buf *out, const struct vom_value *v, struct err *err);
 

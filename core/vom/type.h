@@ -15,6 +15,7 @@
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/span.h"
+#include "vom/ptrmap.h"
 
 enum vom_kind {
     VOM_KIND_NONE, /* not a VOM type; the name tells what it is: for error texts */
@@ -53,6 +54,8 @@ struct vom_type {
     enum vom_kind kind;
     uint8_t id;    /* predefined wire id, 0 if the type needs a definition */
     uint8_t fixed; /* static: never copied */
+    uint8_t
+        empty; /* values take no bytes; set by the resolver of definitions, see vom_type_is_empty */
     uint32_t n_fields;
     uint32_t n_tags;
     struct span name;               /* full wire name, empty for unnamed types */
@@ -155,12 +158,13 @@ const struct vom_type *vom_type_copy(struct arena *a, const struct vom_type *t);
 
 /*
  * The copier behind it, for several types with common parts: the same descriptor is copied once per
- * copier. The copier may be used as long as the arena lives; vom_type_copier_done frees its map.
+ * copier. After a failure the copier is of no more use. vom_type_copier_done frees its own memory.
  */
 struct vom_type_copier {
     struct arena *arena;
-    struct vom_type_pair *map;
-    size_t n, cap;
+    struct vom_ptrmap map;
+    struct vom_type_pair *todo; /* shells to be filled */
+    size_t n_todo, cap_todo;
 };
 struct vom_type_pair {
     const struct vom_type *from;
@@ -178,8 +182,8 @@ const struct vom_type *vom_type_copier_copy(struct vom_type_copier *c, const str
 enum vom_type_style { VOM_STYLE_HOST, VOM_STYLE_WIRE };
 void vom_type_print(struct buf *out, const struct vom_type *t, enum vom_type_style style);
 
-/* Whether a value of the type can hold an interface anywhere. */
-bool vom_type_has_any(const struct vom_type *t);
+/* Whether values of the type hold neither interfaces nor pointers anywhere (false in doubt). */
+bool vom_type_is_plain(const struct vom_type *t);
 /* Whether values of the type take no bytes at all: an array of length 0, or an array of those. */
 bool vom_type_is_empty(const struct vom_type *t);
 /* The custom-encoded time.Time: named bytes (spec: vom A.6). */
