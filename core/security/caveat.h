@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/span.h"
@@ -16,6 +17,7 @@
 
 struct security_trust;
 struct security_discharge;
+struct vom_value;
 
 #define SECURITY_CAVEAT_ID_LEN 32
 #define SECURITY_NONCE_LEN     16
@@ -33,14 +35,19 @@ struct security_context {
     size_t n_discharges;
 };
 
+/* Discharges whose signatures are verified for one decision, and how deep they may lead on. */
+#define SECURITY_DISCHARGES_CHECKED 64
+#define SECURITY_DISCHARGE_DEPTH    8
+
 /*
  * Checks the caveats of an identity. A chain passes or fails, a set loses the members that fail;
  * what survives is *ret_id, a new reference. WSPR_ENOTAUTH with the reason if nothing does. Trust
- * does not enter: an untrusted identity passes, and has no names.
+ * does not enter: an untrusted identity passes, and has no names. A chain without third-party
+ * caveats allocates nothing; each discharge that is needed costs a verification.
  */
 int security_authorize(struct security_identity *id, const struct security_context *c,
                        struct security_identity **ret_id, struct err *e);
-/* Checks one caveat: 0, WSPR_ENOTAUTH, or a decoding error, which denies as well. */
+/* Checks one caveat: 0, or WSPR_ENOTAUTH, also for one that applies and cannot be decoded. */
 int security_caveat_check(const struct security_caveat *caveat, const struct security_context *c,
                           struct err *e);
 
@@ -51,10 +58,10 @@ int security_caveat_check(const struct security_caveat *caveat, const struct sec
 int64_t security_identity_expires(const struct security_identity *id);
 
 /* Writers of first-party caveats: append a VOM stream, the `bytes` of a security_caveat. */
-void security_caveat_expiry(struct buf *out, int64_t issued, int64_t expires);
-void security_caveat_methods(struct buf *out, const struct span *methods, size_t n);
-void security_caveat_peers(struct buf *out, const struct span *patterns, size_t n);
-void security_caveat_network(struct buf *out, struct span network);
+int security_caveat_expiry(struct buf *out, int64_t issued, int64_t expires);
+int security_caveat_methods(struct buf *out, const struct span *methods, size_t n);
+int security_caveat_peers(struct buf *out, const struct span *patterns, size_t n);
+int security_caveat_network(struct buf *out, struct span network);
 
 /* A third-party caveat: somebody at `location` must be asked for a discharge. */
 struct security_third_party {
@@ -67,13 +74,16 @@ struct security_third_party {
 
 /*
  * Decodes a caveat if it is a third-party one: 1, or 0 if it is something else, or a negative error
- * if it is garbage. The spans point into the caveat.
+ * if it is garbage. The result lives in the arena; its service is that of the caveat.
  */
-int security_third_party_decode(const struct security_caveat *caveat,
+int security_third_party_decode(struct arena *a, const struct security_caveat *caveat,
                                 struct security_third_party *ret_caveat, struct err *e);
+
+#define SECURITY_THIRD_PARTY_MAX 64 /* that one identity may have */
 /*
- * All third-party caveats of an identity, each id once. Calls fn for each until it returns nonzero,
- * and returns that.
+ * The third-party caveats of an identity, each id once; caveats that cannot be decoded are left
+ * out. Calls fn for each until it returns nonzero, and returns that. WSPR_ELIMIT after the first
+ * SECURITY_THIRD_PARTY_MAX.
  */
 int security_third_party_each(const struct security_identity *id,
                               int (*fn)(void *arg, const struct security_third_party *), void *arg);
@@ -84,7 +94,11 @@ int security_third_party_make(struct buf *out, const struct security_pubkey *dis
 /* A discharge, counted atomically, immutable. */
 int security_discharge_decode(struct span vom, struct security_discharge **ret_discharge,
                               struct err *e);
-void security_discharge_encode(struct buf *out, const struct security_discharge *d);
+int security_discharge_from_value(const struct vom_value *v,
+                                  struct security_discharge **ret_discharge, struct err *e);
+int security_discharge_encode(struct buf *out, const struct security_discharge *d);
+int security_discharge_value(struct arena *a, const struct security_discharge *d,
+                             struct vom_value *ret_v);
 struct security_discharge *security_discharge_ref(struct security_discharge *d);
 void security_discharge_unref(struct security_discharge *d); /* accepts NULL */
 struct span security_discharge_id(const struct security_discharge *d);

@@ -31,7 +31,7 @@ struct security_channel_message {
 };
 
 /* Appends the whole VOM stream. */
-void security_channel_encode(struct buf *out, const struct security_channel_message *m);
+int security_channel_encode(struct buf *out, const struct security_channel_message *m);
 /*
  * Reads a message from the front of what came so far on the flow. 0: *ret_used bytes were the
  * message, whose spans point into the input. WSPR_EAGAIN: more bytes are needed. Else an error,

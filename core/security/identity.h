@@ -15,17 +15,20 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/span.h"
 #include "security/key.h"
 
+struct security_rule;
 struct security_trust;
+struct vom_value;
 
 /* Bounds of what is decoded or made (WSPR_ELIMIT). */
 #define SECURITY_IDENTITY_MAX 131072u /* bytes of the encoded form */
 #define SECURITY_CERTS_MAX    128u    /* certificates, all chains of a set together */
-#define SECURITY_CAVEATS_MAX  256u    /* caveats of one certificate or discharge */
+#define SECURITY_CAVEATS_MAX  1024u   /* caveats of an identity or discharge */
 #define SECURITY_SET_DEPTH    8u      /* sets in sets */
 
 /* Decode flag: accept placeholder identities, which anybody can claim. For tests only. */
@@ -42,6 +45,7 @@ struct security_certificate {
     const struct security_caveat *caveats;
     size_t n_caveats;
     struct security_signature signature;
+    const struct security_rule *rules; /* what the caveats say; internal */
 };
 
 enum security_variant { SECURITY_CHAIN, SECURITY_SET, SECURITY_PLACEHOLDER };
@@ -57,8 +61,14 @@ struct security_identity;
  */
 int security_identity_decode(struct span vom, unsigned flags, struct security_identity **ret_id,
                              struct err *e);
-/* Appends the VOM form as a stream of its own. */
-void security_identity_encode(struct buf *out, const struct security_identity *id);
+/* The same from a value that was decoded already, such as a blessing in a request. */
+int security_identity_from_value(const struct vom_value *v, unsigned flags,
+                                 struct security_identity **ret_id, struct err *e);
+/* Appends the VOM form as a stream of its own. WSPR_ENOMEM, WSPR_ELIMIT (the buffer's maximum). */
+int security_identity_encode(struct buf *out, const struct security_identity *id);
+/* The value to encode, in the arena; it borrows from the identity. */
+int security_identity_value(struct arena *a, const struct security_identity *id,
+                            struct vom_value *ret_v);
 struct security_identity *security_identity_ref(struct security_identity *id);
 void security_identity_unref(struct security_identity *id); /* accepts NULL */
 
@@ -98,8 +108,16 @@ struct security_private;
 
 int security_private_decode(struct span vom, unsigned flags, struct security_private **ret_id,
                             struct err *e);
-/* What is appended is secret: give a buffer whose memory is wiped (security_buf_wipe). */
-void security_private_encode(struct buf *out, const struct security_private *id);
+int security_private_from_value(const struct vom_value *v, unsigned flags,
+                                struct security_private **ret_id, struct err *e);
+/*
+ * What is appended is secret: use a buffer of its own, of any maximum, and end it with
+ * security_buf_wipe.
+ */
+int security_private_encode(struct buf *out, const struct security_private *id);
+/* The value to encode; the arena gets no copy of the scalar. */
+int security_private_value(struct arena *a, const struct security_private *id,
+                           struct vom_value *ret_v);
 struct security_private *security_private_ref(struct security_private *id);
 void security_private_unref(struct security_private *id); /* accepts NULL */
 

@@ -8,9 +8,12 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/span.h"
+
+struct vom_value;
 
 #define SECURITY_SCALAR_LEN 32
 #define SECURITY_POINT_LEN  65
@@ -71,10 +74,13 @@ bool security_verify(const struct security_pubkey *k, struct span message,
 
 /*
  * The VOM form of a signature on a stream of its own (spec: stream 8.3). Decoding accepts any legal
- * encoding; the spans of the result point into the input.
+ * encoding; the spans of the result point into the input or the arena.
  */
-void security_signature_encode(struct buf *out, const struct security_signature *s);
-int security_signature_decode(struct span vom, struct security_signature *ret_signature,
-                              struct err *e);
+int security_signature_encode(struct buf *out, const struct security_signature *s);
+int security_signature_decode(struct span vom, struct arena *a,
+                              struct security_signature *ret_signature, struct err *e);
+/* The same from a value that was decoded already. */
+int security_signature_from_value(struct arena *a, const struct vom_value *v,
+                                  struct security_signature *ret_signature, struct err *e);
 
 #endif
