@@ -134,6 +134,14 @@ static void listener_destroy(void *arg)
     free(arg);
 }
 
+static bool listener_listens(int fd)
+{
+    socklen_t len = sizeof(int);
+    int v = 0;
+
+    return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &v, &len) == 0 && v != 0;
+}
+
 int loop_listener_adopt(struct loop_worker *w, int fd, const struct loop_listener_ops *ops,
                         void *arg, struct loop_listener **ret_listener, struct err *e)
 {
@@ -154,7 +162,7 @@ int loop_listener_adopt(struct loop_worker *w, int fd, const struct loop_listene
     l->addr.len = sizeof l->addr.u;
     if (getsockname(fd, &l->addr.u.sa, &l->addr.len) < 0)
         l->addr.len = 0;
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
+    if (!listener_listens(fd) || flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ||
         event_assign(&l->ev, w->base, fd, EV_READ | EV_PERSIST, listener_on_readable, l) < 0 ||
         listener_on(l) < 0) {
         loop_listener_free(l);
