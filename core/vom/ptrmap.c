@@ -16,6 +16,8 @@ void vom_ptrmap_init(struct vom_ptrmap *m)
 
 void vom_ptrmap_reset(struct vom_ptrmap *m)
 {
+    if (m->n == 0)
+        return;
     m->n = 0;
     if (m->cap > PTRMAP_KEEP)
         vom_ptrmap_done(m);
