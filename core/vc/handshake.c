@@ -132,13 +132,16 @@ void vc_job_cancel(struct vc_job *job)
 
 /* ---- what comes next ---- */
 
-static int hs_open_raw(struct vc *vc, struct vc_flow **ret_flow)
+/* The numbers of our two flows; those of the application follow (spec: stream 1.3). */
+#define HS_KX_FLOW   VC_FIRST_OPENER
+#define HS_AUTH_FLOW (VC_FIRST_OPENER + 2)
+
+static int hs_open_raw(struct vc *vc, uint32_t id, struct vc_flow **ret_flow)
 {
-    struct vc_flow *f = flow_new(vc, (uint32_t)vc->next_flow, true, true);
+    struct vc_flow *f = flow_new(vc, id, true, true);
 
     if (f == NULL)
         return WSPR_ENOMEM;
-    vc->next_flow += 2;
     *ret_flow = f;
     ctl_open_flow(f);
     return 0;
@@ -152,7 +155,8 @@ int hs_begin_opener(struct vc *vc)
         return r;
     vc_set_state(vc, VC_KX);
     vc->hs->kx_seen = vc->hs->auth_seen = true;
-    r = hs_open_raw(vc, &vc->hs->kx);
+    vc->next_flow = HS_AUTH_FLOW + 2;
+    r = hs_open_raw(vc, HS_KX_FLOW, &vc->hs->kx);
     if (r == 0 && vc->state == VC_KX)
         hs_start_job(vc, JOB_KX);
     return r;
@@ -265,7 +269,7 @@ static int hs_back_kx(struct vc *vc)
         return 0;
     }
     vc_set_state(vc, VC_AUTH_RECV);
-    r = hs_open_raw(vc, &hs->auth);
+    r = hs_open_raw(vc, HS_AUTH_FLOW, &hs->auth);
     if (r < 0)
         return err_set(&hs->job.err, r, "out of memory");
     if (vc->state == VC_AUTH_RECV && hs->kx != NULL)

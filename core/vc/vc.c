@@ -255,7 +255,7 @@ void vc_on_close(struct vc_vif *vif, const struct vc_msg *m)
         return;
     }
     buf_printf(&text, "remote end closed VC(%.*s)", SPAN_ARG(m->text));
-    err_set_text(&why, WSPR_ECLOSED, (const char *)buf_data(&text), text.len);
+    err_set(&why, WSPR_ECLOSED, "%s", text.len > 0 ? buf_cstr(&text) : "remote end closed VC(...)");
     buf_done(&text);
     vc_end(vc, &why, NULL);
 }

@@ -1,0 +1,16 @@
+#include "config.h"
+
+#include "pair.h"
+#include "vc_tests.h"
+
+int main(int argc, char **argv)
+{
+    struct tap_suite suites[1];
+    int r;
+
+    suites[0] = vc_basic_suite;
+    pair_setup();
+    r = tap_main(argc, argv, suites, sizeof suites / sizeof suites[0]);
+    pair_teardown();
+    return r;
+}
