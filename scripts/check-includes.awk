@@ -98,7 +98,7 @@ function scan(file,    rule, text, line, seen, header)
                 complain(rule, file, line, "config.h comes first")
             continue
         }
-        if (seen == 1 && file ~ /\.c$/ && rule != "examples")
+        if (seen == 1 && file ~ /\.c$/ && rule != "examples" && rule != "plugins")
             complain(rule, file, line, "config.h comes first")
         if (!allowed(file, rule, header))
             complain(rule, file, line, rule " may not include " header)
