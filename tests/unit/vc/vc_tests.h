@@ -9,7 +9,7 @@ extern const struct tap_suite vc_credit_suite;  /* flow control, scheduling */
 extern const struct tap_suite vc_close_suite;   /* every way in which something ends */
 extern const struct tap_suite vc_limit_suite;   /* what a peer may not do */
 extern const struct tap_suite vc_relay_suite;   /* what relays use */
-extern const struct tap_suite vc_replay_suite;  /* recorded sessions */
-extern const struct tap_suite vc_crypter_suite; /* recorded records */
+extern const struct tap_suite vc_passive_suite; /* recorded sessions, read along */
+extern const struct tap_suite vc_replay_suite;  /* recorded sessions, played */
 
 #endif
