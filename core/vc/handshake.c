@@ -292,7 +292,10 @@ static int hs_back_auth(struct vc *vc)
     hs->job.peer = NULL;
     if (hs->auth != NULL)
         flow_begin_close(hs->auth);
-    vc_become_ready(vc);
+    else if (!vc->opener) /* the peer closed it already; spec: stream 7.2 has ours all the same */
+        ctl_bare_close(vc->vif, vc->vci, hs->auth_id);
+    if (vc->state == VC_AUTH_RECV)
+        vc_become_ready(vc);
     return 0;
 }
 
@@ -365,6 +368,7 @@ static void hs_on_open_flow(struct vc *vc, const struct vc_msg *m)
     } else {
         hs->auth_seen = true;
         hs->auth = f;
+        hs->auth_id = m->flow;
     }
     credit_add_flow(f, vc->vif->pool->limits.window, true);
     hs_advance(vc);

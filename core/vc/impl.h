@@ -121,7 +121,7 @@ struct vc_hs {
     struct vc_flow *kx, *auth; /* NULL before they are opened and after they are gone */
     struct buf in;             /* key exchange, came while a job was out */
     struct buf auth_in;        /* the peer's identity message */
-    size_t kx_bytes;
+    uint32_t auth_id;
     bool job_out;
     bool kx_seen, kx_eof;
     bool auth_seen, auth_eof;
