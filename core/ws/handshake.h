@@ -13,7 +13,8 @@ enum ws_handshake_fault {
     WS_HANDSHAKE_VERSION,    /* Sec-WebSocket-Version is not 13 */
     WS_HANDSHAKE_CONNECTION, /* Connection has no token "upgrade" */
     WS_HANDSHAKE_UPGRADE,    /* Upgrade has no token "websocket" */
-    WS_HANDSHAKE_KEY         /* Sec-WebSocket-Key is absent or empty */
+    WS_HANDSHAKE_KEY,        /* Sec-WebSocket-Key is absent or empty */
+    WS_HANDSHAKE_BODY        /* the request announces a body, which would look like frames */
 };
 
 #define WS_ACCEPT_LEN 28

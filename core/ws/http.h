@@ -56,10 +56,12 @@ struct ws_http_head {
     /* Progress. */
     struct ws_http_limits limits;
     bool response;
+    bool started;        /* the start line is complete */
     int error;           /* sticky */
     uint32_t line_start; /* first byte of the line that is not complete yet */
     uint32_t scanned;    /* bytes looked at */
-    uint32_t lines;      /* complete lines so far */
+    uint16_t method_len; /* of the start line, which begins at 0 */
+    uint16_t target_at, target_len;
 };
 
 /* Limits may be NULL for the defaults; larger ones than the compiled maxima are cut. */
