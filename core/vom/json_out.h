@@ -32,6 +32,6 @@ int vom_json_write_next(struct buf *out, struct vom_reader *r, const struct vom_
 int vom_json_write_value(struct buf *out, const struct vom_value *v, unsigned flags, struct err *e);
 
 /* Appends a field's name as members have it: the first character in lower case, not quoted. */
-void vom_json_field_name(struct buf *out, struct span name, unsigned flags);
+void vom_json_field_name(struct buf *out, struct span name);
 
 #endif

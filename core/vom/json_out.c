@@ -1,0 +1,556 @@
+/*
+ * Two walks write the same texts: one over what the pull reader finds, one over values. The fields
+ * that the wire leaves out are written by the second as zero values of their types.
+ *
+ * A text grows at the end of the buffer only; whoever fails cuts it to its old length.
+ */
+#include "config.h"
+#include "vom/json_out.h"
+
+#include <math.h>
+
+#include "base/quote.h"
+#include "base/unicode.h"
+#include "base/utf8.h"
+#include "json/number.h"
+#include "json/writer.h"
+#include "vom/internal.h"
+#include "vom/ptrmap.h"
+
+struct json_out {
+    struct buf *out;
+    struct err *e;
+    struct vom_ptrmap seen; /* targets of pointers, of values */
+    bool nil;               /* a nil pointer was seen */
+    bool reference;
+};
+
+static int out_value(struct json_out *o, const struct vom_value *v, unsigned depth);
+static int out_next(struct json_out *o, struct vom_reader *r, const struct vom_type *t);
+
+static int out_error(const struct json_out *o)
+{
+    int r = buf_error(o->out);
+
+    return r != 0 ? err_set(o->e, r, "%s", err_code_text(r)) : 0;
+}
+
+static int out_no_tree(const struct json_out *o)
+{
+    return err_set(o->e, WSPR_EINVAL, "can only convert trees to JSON");
+}
+
+static void out_quote(struct json_out *o, struct span s)
+{
+    if (o->reference)
+        quote_append(o->out, s, '"');
+    else
+        json_quote(o->out, s);
+}
+
+static void out_int(struct json_out *o, int64_t v)
+{
+    char text[JSON_NUMBER_SIZE];
+
+    buf_append(o->out, text, json_number_format_int(text, v));
+}
+
+static void out_uint(struct json_out *o, uint64_t v)
+{
+    char text[JSON_NUMBER_SIZE];
+
+    buf_append(o->out, text, json_number_format_uint(text, v));
+}
+
+static void out_float(struct json_out *o, double v)
+{
+    char text[JSON_NUMBER_SIZE];
+
+    if (isfinite(v) || o->reference)
+        buf_append(o->out, text, json_number_format_double(text, v));
+    else
+        buf_append_str(o->out, "null");
+}
+
+/* A list of numbers, n of them; bytes NULL are zeros. */
+static int out_bytes(struct json_out *o, const uint8_t *bytes, uint64_t n)
+{
+    char text[512];
+    size_t len = 0;
+
+    text[len++] = '[';
+    for (uint64_t i = 0; i < n && buf_error(o->out) == 0; i++) {
+        uint8_t v = bytes != NULL ? bytes[i] : 0;
+
+        if (i > 0) {
+            text[len++] = ',';
+            text[len++] = ' ';
+        }
+        if (v >= 100)
+            text[len++] = (char)('0' + v / 100);
+        if (v >= 10)
+            text[len++] = (char)('0' + v / 10 % 10);
+        text[len++] = (char)('0' + v % 10);
+        if (len > sizeof text - 8) {
+            buf_append(o->out, text, len);
+            len = 0;
+        }
+    }
+    text[len++] = ']';
+    buf_append(o->out, text, len);
+    return out_error(o);
+}
+
+/*
+ * Types with a conversion of their own: the host's objects have no exported fields, whatever they
+ * are on the wire. spec: vom B.1, A.11.5
+ */
+static bool out_is_opaque(const struct vom_type *t)
+{
+    static const char *const names[] = {
+        "time.Time",
+        "veyron/runtimes/google/security.chainPublicID",
+        "veyron/runtimes/google/security.chainPrivateID",
+        "veyron/runtimes/google/security.setPublicID",
+    };
+
+    for (size_t i = 0; t->name.len > 0 && i < sizeof names / sizeof names[0]; i++) {
+        if (span_equal_str(t->name, names[i]))
+            return true;
+    }
+    return false;
+}
+
+static bool out_is_complex(const struct vom_type *t)
+{
+    return t->n_tags > 0 &&
+           (span_equal_str(t->tags[0], "complex64") || span_equal_str(t->tags[0], "complex128"));
+}
+
+static int out_unsupported(const struct json_out *o, const struct vom_type *t)
+{
+    return err_set(o->e, WSPR_EINVAL, "cannot convert a value of type %.*s to JSON",
+                   (int)(t->name.len < 256 ? t->name.len : 256), (const char *)t->name.p);
+}
+
+void vom_json_field_name(struct buf *out, struct span name)
+{
+    uint8_t utf8[4];
+    uint32_t rune;
+    size_t n;
+
+    if (name.len == 0)
+        return;
+    n = utf8_decode(name.p, name.len, &rune);
+    if (n == 1 && rune >= 0x80) {
+        buf_append_span(out, name);
+        return;
+    }
+    buf_append(out, utf8, utf8_encode(unicode_lower(rune), utf8));
+    buf_append(out, name.p + n, name.len - n);
+}
+
+static void out_field_name(struct json_out *o, const struct vom_type *t, uint32_t i)
+{
+    size_t begin;
+
+    if (i > 0)
+        buf_append(o->out, ", ", 2);
+    begin = o->out->len;
+    vom_json_field_name(o->out, t->fields[i].name);
+    json_quote_tail(o->out, begin);
+    buf_append(o->out, ": ", 2);
+}
+
+/* Whether a map key's text needs no further quotes: strings, also behind pointers. */
+static bool out_key_is_quoted(const struct vom_type *t)
+{
+    for (unsigned depth = 0; t->kind == VOM_KIND_PTR && depth < VOM_DEPTH_MAX; depth++)
+        t = t->elem;
+    return t->kind == VOM_KIND_STRING;
+}
+
+/* Ends a map key that begins at the offset. */
+static int out_key_end(struct json_out *o, const struct vom_type *t, size_t begin)
+{
+    bool quoted = out_key_is_quoted(t) && o->out->len > begin && buf_data(o->out)[begin] == '"';
+
+    if (!quoted && !o->reference) {
+        json_quote_tail(o->out, begin);
+    } else if (!quoted && buf_error(o->out) == 0) {
+        struct buf text = BUF_INIT(SIZE_MAX);
+
+        buf_append(&text, buf_data(o->out) + begin, o->out->len - begin);
+        buf_truncate(o->out, begin);
+        quote_append(o->out, buf_span(&text), '"');
+        if (buf_error(&text) != 0 && o->out->error == 0)
+            o->out->error = buf_error(&text);
+        buf_done(&text);
+    }
+    buf_append(o->out, ": ", 2);
+    return out_error(o);
+}
+
+static int out_list(struct json_out *o, const struct vom_value *v, unsigned depth)
+{
+    size_t n = vom_value_len(v);
+    int r = 0;
+
+    buf_u8(o->out, '[');
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        struct vom_value elem = vom_value_at(v, i);
+
+        if (i > 0)
+            buf_append(o->out, ", ", 2);
+        r = out_value(o, &elem, depth);
+    }
+    buf_u8(o->out, ']');
+    return r;
+}
+
+static int out_map(struct json_out *o, const struct vom_value *v, unsigned depth)
+{
+    int r = 0;
+
+    buf_u8(o->out, '{');
+    for (size_t i = 0; r == 0 && i < v->n; i++) {
+        struct vom_value key = vom_value_key(v, i), elem = vom_value_elem(v, i);
+        size_t begin;
+
+        if (i > 0)
+            buf_append(o->out, ", ", 2);
+        begin = o->out->len;
+        r = out_value(o, &key, depth);
+        if (r == 0)
+            r = out_key_end(o, v->type->key, begin);
+        if (r == 0)
+            r = out_value(o, &elem, depth);
+    }
+    buf_u8(o->out, '}');
+    return r;
+}
+
+static int out_struct(struct json_out *o, const struct vom_value *v, unsigned depth)
+{
+    int r = 0;
+
+    if (out_is_complex(v->type))
+        return out_unsupported(o, v->type);
+    buf_u8(o->out, '{');
+    for (uint32_t i = 0; r == 0 && i < v->type->n_fields; i++) {
+        struct vom_value field = vom_value_at(v, i);
+
+        out_field_name(o, v->type, i);
+        r = out_value(o, &field, depth);
+    }
+    buf_u8(o->out, '}');
+    return r;
+}
+
+/* Notes a pointer; each may be met once, nil included. */
+static int out_visit(struct json_out *o, const struct vom_value *to)
+{
+    if (to == NULL) {
+        if (o->nil)
+            return out_no_tree(o);
+        o->nil = true;
+        return 0;
+    }
+    if (vom_ptrmap_find(&o->seen, to) != NULL)
+        return out_no_tree(o);
+    if (vom_ptrmap_add(&o->seen, to) == NULL)
+        return err_set(o->e, WSPR_ENOMEM, "%s", err_code_text(WSPR_ENOMEM));
+    return 0;
+}
+
+static int out_target(struct json_out *o, const struct vom_value *v, unsigned depth)
+{
+    int r = v->type->kind == VOM_KIND_PTR ? out_visit(o, v->to) : 0;
+
+    if (r < 0)
+        return r;
+    if (v->to != NULL)
+        return out_value(o, v->to, depth);
+    buf_append_str(o->out, "null");
+    return 0;
+}
+
+static int out_composite(struct json_out *o, const struct vom_value *v, unsigned depth)
+{
+    if (depth >= VOM_DEPTH_MAX)
+        return vom_depth_error(o->e);
+    switch (v->type->kind) {
+    case VOM_KIND_MAP:
+        return out_map(o, v, depth + 1);
+    case VOM_KIND_STRUCT:
+        return out_struct(o, v, depth + 1);
+    case VOM_KIND_ANY:
+    case VOM_KIND_PTR:
+        return out_target(o, v, depth + 1);
+    case VOM_KIND_SLICE:
+    case VOM_KIND_ARRAY:
+        return out_list(o, v, depth + 1);
+    default:
+        return out_unsupported(o, v->type);
+    }
+}
+
+static int out_value(struct json_out *o, const struct vom_value *v, unsigned depth)
+{
+    const struct vom_type *t = v->type;
+
+    if (t == NULL) {
+        buf_append_str(o->out, "null");
+    } else if (out_is_opaque(t)) {
+        buf_append_str(o->out, "{}");
+    } else if (t->kind == VOM_KIND_BOOL) {
+        buf_append_str(o->out, v->b ? "true" : "false");
+    } else if (t->kind == VOM_KIND_STRING) {
+        out_quote(o, v->s);
+    } else if (vom_type_is_bytes(t)) {
+        return out_bytes(o, v->s.p, t->kind == VOM_KIND_ARRAY ? t->len : v->s.len);
+    } else if (vom_kind_is_int(t->kind)) {
+        out_int(o, v->i);
+    } else if (vom_kind_is_float(t->kind)) {
+        out_float(o, v->f);
+    } else if (vom_kind_is_number(t->kind)) {
+        out_uint(o, v->u);
+    } else {
+        int r = out_composite(o, v, depth);
+
+        if (r < 0)
+            return r;
+    }
+    return out_error(o);
+}
+
+static int next_list(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+{
+    size_t n;
+    int e = vom_read_count(r, t, &n);
+
+    if (e < 0)
+        return e;
+    buf_u8(o->out, '[');
+    for (size_t i = 0; e == 0 && i < n; i++) {
+        if (i > 0)
+            buf_append(o->out, ", ", 2);
+        e = out_next(o, r, t->elem);
+    }
+    buf_u8(o->out, ']');
+    return e;
+}
+
+static int next_map(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+{
+    size_t n;
+    int e = vom_read_count(r, t, &n);
+
+    if (e < 0)
+        return e;
+    buf_u8(o->out, '{');
+    for (size_t i = 0; e == 0 && i < n; i++) {
+        size_t begin;
+
+        if (i > 0)
+            buf_append(o->out, ", ", 2);
+        begin = o->out->len;
+        e = out_next(o, r, t->key);
+        if (e == 0)
+            e = out_key_end(o, t->key, begin);
+        if (e == 0)
+            e = out_next(o, r, t->elem);
+    }
+    buf_u8(o->out, '}');
+    return e;
+}
+
+/* The zero fields from *next up to (not including) the one with the index. */
+static int next_zeros(struct json_out *o, struct vom_reader *r, const struct vom_type *t,
+                      uint32_t *next, uint32_t index)
+{
+    int e = 0;
+
+    for (; e == 0 && *next < index; ++*next) {
+        struct vom_value zero = vom_value_zero(t->fields[*next].type);
+
+        out_field_name(o, t, *next);
+        e = out_value(o, &zero, r->depth);
+    }
+    return e;
+}
+
+static int next_struct(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+{
+    uint32_t next = 0;
+    int index = -1, e;
+
+    if (out_is_complex(t))
+        return out_unsupported(o, t);
+    buf_u8(o->out, '{');
+    while ((e = vom_read_field(r, t, &index)) > 0) {
+        e = next_zeros(o, r, t, &next, (uint32_t)index);
+        if (e < 0)
+            return e;
+        out_field_name(o, t, next++);
+        e = out_next(o, r, t->fields[index].type);
+        if (e < 0)
+            return e;
+    }
+    if (e == 0)
+        e = next_zeros(o, r, t, &next, t->n_fields);
+    buf_u8(o->out, '}');
+    return e;
+}
+
+static int next_any(struct json_out *o, struct vom_reader *r)
+{
+    const struct vom_type *content;
+    int e = vom_read_any(r, &content);
+
+    if (e > 0)
+        return out_next(o, r, content);
+    if (e == 0)
+        buf_append_str(o->out, "null");
+    return e;
+}
+
+static int next_ptr(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+{
+    uint64_t number;
+    int e = vom_read_ptr(r, &number);
+
+    if (e == VOM_PTR_NEW)
+        return out_next(o, r, t->elem);
+    if (e == VOM_PTR_BACK)
+        return out_no_tree(o);
+    if (e == VOM_PTR_NIL) {
+        e = out_visit(o, NULL);
+        buf_append_str(o->out, "null");
+    }
+    return e;
+}
+
+static int next_composite(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+{
+    int e = vom_reader_enter(r);
+
+    if (e < 0)
+        return e;
+    if (t->kind == VOM_KIND_STRUCT)
+        e = next_struct(o, r, t);
+    else if (t->kind == VOM_KIND_MAP)
+        e = next_map(o, r, t);
+    else if (t->kind == VOM_KIND_ANY)
+        e = next_any(o, r);
+    else if (t->kind == VOM_KIND_PTR)
+        e = next_ptr(o, r, t);
+    else
+        e = next_list(o, r, t);
+    vom_reader_leave(r);
+    return e;
+}
+
+static int next_number(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+{
+    uint64_t u;
+    int64_t i;
+    double f;
+    int e;
+
+    if (vom_kind_is_int(t->kind)) {
+        e = vom_read_int(r, t, &i);
+        if (e == 0)
+            out_int(o, i);
+    } else if (vom_kind_is_float(t->kind)) {
+        e = vom_read_float(r, t, &f);
+        if (e == 0)
+            out_float(o, f);
+    } else {
+        e = vom_read_uint(r, t, &u);
+        if (e == 0)
+            out_uint(o, u);
+    }
+    return e;
+}
+
+static int out_next(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+{
+    struct span s;
+    bool b;
+    int e;
+
+    if (out_is_opaque(t)) {
+        e = vom_read_skip(r, t);
+        buf_append_str(o->out, "{}");
+    } else if (t->kind == VOM_KIND_BOOL) {
+        e = vom_read_bool(r, &b);
+        if (e == 0)
+            buf_append_str(o->out, b ? "true" : "false");
+    } else if (t->kind == VOM_KIND_STRING) {
+        e = vom_read_bytes(r, t, &s);
+        if (e == 0)
+            out_quote(o, s);
+    } else if (vom_type_is_bytes(t)) {
+        e = vom_read_bytes(r, t, &s);
+        if (e == 0)
+            e = out_bytes(o, s.p, s.len);
+    } else if (vom_kind_is_number(t->kind)) {
+        e = next_number(o, r, t);
+    } else {
+        e = next_composite(o, r, t);
+    }
+    return e < 0 ? e : out_error(o);
+}
+
+static void out_begin(struct json_out *o, struct buf *out, unsigned flags, struct err *e)
+{
+    o->out = out;
+    o->e = e;
+    o->nil = false;
+    o->reference = (flags & VOM_JSON_REFERENCE) != 0;
+    vom_ptrmap_init(&o->seen);
+}
+
+static int out_end(struct json_out *o, size_t start, int r)
+{
+    if (r < 0)
+        buf_truncate(o->out, start);
+    vom_ptrmap_done(&o->seen);
+    return r;
+}
+
+int vom_json_write_next(struct buf *out, struct vom_reader *r, const struct vom_type *t,
+                        unsigned flags)
+{
+    size_t start = out->len;
+    struct json_out o;
+
+    out_begin(&o, out, flags, r->err);
+    return out_end(&o, start, out_next(&o, r, t));
+}
+
+int vom_json_write_msg(struct buf *out, struct vom_dec *dec, const struct vom_msg *msg,
+                       unsigned flags, struct err *e)
+{
+    size_t start = out->len;
+    struct vom_reader r;
+    int n;
+
+    vom_reader_init(&r, dec, msg, e);
+    n = vom_json_write_next(out, &r, msg->type, flags);
+    if (n == 0)
+        n = vom_reader_end(&r);
+    if (n < 0)
+        buf_truncate(out, start);
+    return n;
+}
+
+int vom_json_write_value(struct buf *out, const struct vom_value *v, unsigned flags, struct err *e)
+{
+    size_t start = out->len;
+    struct json_out o;
+
+    out_begin(&o, out, flags, e);
+    return out_end(&o, start, out_value(&o, v, 0));
+}
