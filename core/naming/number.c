@@ -2,22 +2,9 @@
 #include "naming/number.h"
 
 #include "base/buf.h"
+#include "base/quote.h"
 
 #define NUMBER_QUOTE_MAX 4096
-
-static void quote_append(struct buf *out, struct span s, char quote)
-{
-    buf_u8(out, (uint8_t)quote);
-    for (size_t i = 0; i < s.len; i++) {
-        if (s.p[i] == (uint8_t)quote || s.p[i] == '\\')
-            buf_u8(out, '\\');
-        if (s.p[i] < 0x20 || s.p[i] > 0x7e)
-            buf_printf(out, "\\x%02x", s.p[i]);
-        else
-            buf_u8(out, s.p[i]);
-    }
-    buf_u8(out, (uint8_t)quote);
-}
 
 static int number_fail(struct span text, const char *what, struct err *e)
 {
