@@ -1,0 +1,479 @@
+/*
+ * Input that is cut or altered, memory that runs out, and secrets that must not be left behind.
+ * free and realloc of our objects go through a check that finds a scalar in what they release.
+ */
+#include "config.h"
+#include "world.h"
+
+#include <malloc.h>
+
+#include "base/hex.h"
+#include "base/mem.h"
+#include "failmalloc.h"
+#include "security/acl.h"
+#include "security/channel.h"
+#include "security/idfile.h"
+
+/* Secrets. */
+
+static uint8_t secret[SECURITY_SCALAR_LEN];
+static char secret_text[24]; /* from the middle of its base64 form */
+static unsigned leaks;
+
+void __real_free(void *p);
+void __wrap_free(void *p);
+
+void __wrap_free(void *p)
+{
+    if (p != NULL && secret[0] != 0) {
+        size_t n = malloc_usable_size(p);
+
+        leaks += memmem(p, n, secret, sizeof secret) != NULL;
+        leaks += secret_text[0] != '\0' && memmem(p, n, secret_text, strlen(secret_text)) != NULL;
+    }
+    __real_free(p);
+}
+
+/*
+ * A fresh set of two over one key, and its text; from now on its scalar is looked for. Others will
+ * not do: their secrets lie about from other cases.
+ */
+static struct security_private *watched(struct buf *text)
+{
+    struct security_private *members[2], *set;
+    struct security_key *key;
+    size_t at;
+
+    /* A short scalar, or one that the text shows elsewhere, is no use. */
+    do {
+        if (security_key_generate(&key, NULL) < 0)
+            abort();
+        if (security_key_scalar(key).len == sizeof secret)
+            break;
+        security_key_unref(key);
+    } while (true);
+    if (security_private_new_with_key(span_str("a"), key, &members[0], NULL) < 0 ||
+        security_private_new_with_key(span_str("b"), key, &members[1], NULL) < 0 ||
+        security_private_set(members, 2, &set, NULL) < 0 ||
+        security_idfile_print_private(text, set) < 0)
+        abort();
+    memcpy(secret, security_key_scalar(key).p, sizeof secret);
+    /* The scalar stands at the end, before the final zero. */
+    at = text->len - 36;
+    memcpy(secret_text, buf_data(text) + at, sizeof secret_text - 1);
+    leaks = 0;
+    security_private_unref(members[0]);
+    security_private_unref(members[1]);
+    security_key_unref(key);
+    return set;
+}
+
+static void unwatch(void)
+{
+    memset(secret, 0, sizeof secret);
+    memset(secret_text, 0, sizeof secret_text);
+}
+
+static void secrets_are_wiped(void)
+{
+    struct buf text = BUF_INIT(SECURITY_TEXT_MAX), again = BUF_INIT(SECURITY_TEXT_MAX);
+    struct security_private *set = watched(&text), *id = NULL, *derived = NULL;
+    struct security_signed s;
+
+    /* The check finds what is there to be found. */
+    free(mem_dup(secret, sizeof secret));
+    TAP_IS(leaks == 1);
+    leaks = 0;
+    TAP_IS(security_idfile_parse_private(buf_span(&text), 0, &id, NULL) == 0);
+    TAP_IS(security_idfile_print_private(&again, id) == 0);
+    TAP_IS(span_equal(buf_span(&again), buf_span(&text)));
+    TAP_IS(memmem(buf_data(&again), again.len, secret_text, strlen(secret_text)) != NULL);
+    TAP_IS(security_sign(security_private_key(id), span_str("x"), &s, NULL) == 0);
+    TAP_IS(security_private_derive(id, security_private_public(id), &derived, NULL) == 0);
+    security_private_unref(id);
+    security_private_unref(derived);
+    security_private_unref(set);
+    security_buf_wipe(&again);
+    security_buf_wipe(&text);
+    TAP_OK(leaks == 0, "%u pieces of memory with the secret in them", leaks);
+    unwatch();
+}
+
+/* An error text holds no byte of a key, neither raw nor in hexadecimal or base64. */
+static bool mentions(const struct err *e, const uint8_t *key, size_t len)
+{
+    struct buf hex = BUF_INIT(200);
+    const char *text = err_text(e);
+    bool found;
+
+    hex_encode(&hex, key, len);
+    found = memmem(text, strlen(text), key, len) != NULL || strstr(text, buf_cstr(&hex)) != NULL ||
+            strstr(text, secret_text) != NULL;
+    buf_done(&hex);
+    return found;
+}
+
+static void texts_hold_no_keys(void)
+{
+    static const size_t piece = 6; /* of the scalar: few enough to catch a part of it */
+    struct buf text = BUF_INIT(SECURITY_TEXT_MAX), vom = BUF_INIT(SECURITY_IDENTITY_MAX);
+    struct security_private *set = watched(&text), *id;
+    unsigned failures = 0;
+
+    TAP_IS(security_private_encode(&vom, set) == 0);
+    TAP_IS(memmem(vom.base, vom.len, secret, sizeof secret) != NULL);
+    for (size_t i = 0; i < vom.len; i++) {
+        struct err e = ERR_INIT;
+
+        vom.base[i] ^= 0x15;
+        id = NULL;
+        if (security_private_decode(buf_span(&vom), 0, &id, &e) < 0) {
+            failures++;
+            for (size_t k = 0; k + piece <= sizeof secret; k++)
+                TAP_OK(!mentions(&e, secret + k, piece), "byte %zu: %s", i, err_text(&e));
+        }
+        security_private_unref(id);
+        vom.base[i] ^= 0x15;
+        err_done(&e);
+    }
+    /* Text that is no base64 any more. */
+    for (size_t i = 0; i < text.len; i++) {
+        uint8_t was = buf_data(&text)[i];
+        struct err e = ERR_INIT;
+
+        buf_data(&text)[i] = '+';
+        TAP_IS(security_idfile_parse_private(buf_span(&text), 0, &id, &e) < 0);
+        TAP_OK(!mentions(&e, secret, piece), "%s", err_text(&e));
+        buf_data(&text)[i] = was;
+        err_done(&e);
+    }
+    TAP_IS(failures > 300);
+    TAP_OK(leaks == 0, "%u pieces of memory with the secret in them", leaks);
+    unwatch();
+    security_private_unref(set);
+    security_buf_wipe(&vom);
+    security_buf_wipe(&text);
+}
+
+/* Input cut at each byte, in memory of exactly that size. */
+
+static void cut_identity(const char *id, bool private)
+{
+    struct buf vom = vec_hex(vec_str(world_entry("identities", id), "vom"));
+
+    for (size_t cut = 0; cut < vom.len; cut++) {
+        uint8_t *piece = mem_dup(vom.base, cut);
+        struct security_identity *pub = NULL;
+        struct security_private *priv = NULL;
+        int r = private ? security_private_decode(span_of(piece, cut), 0, &priv, NULL)
+                        : security_identity_decode(span_of(piece, cut), 0, &pub, NULL);
+
+        TAP_OK(r < 0, "%s cut at %zu", id, cut);
+        security_identity_unref(pub);
+        security_private_unref(priv);
+        free(piece);
+    }
+    buf_done(&vom);
+}
+
+static void identities_cut_anywhere(void)
+{
+    cut_identity("root-alice", true);
+    cut_identity("set-3", true);
+    cut_identity("root-alice-friend-tv-pub", false);
+    cut_identity("set-3-pub", false);
+    cut_identity("set-nested-pub", false);
+}
+
+static void texts_cut_anywhere(void)
+{
+    const char *text = vec_str(world_entry("identities", "self-alice"), "base64");
+
+    for (size_t cut = 0; cut < strlen(text); cut++) {
+        uint8_t *piece = mem_dup(text, cut);
+        struct security_private *id = NULL;
+
+        TAP_OK(security_idfile_parse_private(span_of(piece, cut), 0, &id, NULL) < 0, "%zu", cut);
+        security_private_unref(id);
+        free(piece);
+    }
+}
+
+static void discharges_and_lists_cut_anywhere(void)
+{
+    struct buf vom = vec_hex(vec_str(world_entry("discharges", "d-peer"), "vom"));
+    static const char list[] = "{\"veyron/alice\":\"RW\",\"veyron/bob/*\":null}";
+
+    for (size_t cut = 0; cut < vom.len; cut++) {
+        uint8_t *piece = mem_dup(vom.base, cut);
+        struct security_discharge *d = NULL;
+
+        TAP_OK(security_discharge_decode(span_of(piece, cut), &d, NULL) < 0, "%zu", cut);
+        free(piece);
+    }
+    for (size_t cut = 0; cut < sizeof list - 1; cut++) {
+        uint8_t *piece = mem_dup(list, cut);
+        struct security_acl *acl = NULL;
+
+        TAP_OK(security_acl_parse(span_of(piece, cut), &acl, NULL) < 0, "%zu", cut);
+        free(piece);
+    }
+    buf_done(&vom);
+}
+
+/*
+ * Every byte of a public identity altered: what still decodes differs in nothing that counts, or
+ * only in the hash of the last signature, which nothing covers.
+ */
+static void altered_bytes(void)
+{
+    struct buf vom = vec_hex(vec_str(world_entry("identities", "root-alice-pub"), "vom"));
+    struct security_identity *id = world_identity("root-alice-pub");
+    unsigned accepted = 0;
+
+    for (size_t i = 0; i < vom.len; i++) {
+        for (unsigned bit = 0; bit < 8; bit++) {
+            struct security_identity *other = NULL;
+
+            vom.base[i] ^= (uint8_t)(1u << bit);
+            if (security_identity_decode(buf_span(&vom), 0, &other, NULL) == 0) {
+                accepted++;
+                TAP_OK(security_identity_equal(id, other), "bit %u of byte %zu", bit, i);
+            }
+            security_identity_unref(other);
+            vom.base[i] ^= (uint8_t)(1u << bit);
+        }
+    }
+    tap_note("altered identities that decode to the same: %u", accepted);
+    security_identity_unref(id);
+    buf_done(&vom);
+}
+
+/* Other encodings of the same. */
+
+/* spec: security 3.6: any legal VOM encoding; here with other type numbers and without pointers. */
+static void other_encodings(void)
+{
+    struct buf vom = vec_hex(vec_str(world_entry("identities", "self-alice-pub"), "vom"));
+    struct security_identity *want = world_identity("self-alice-pub"), *got = NULL;
+    struct err e = ERR_INIT;
+    struct buf b = BUF_INIT(10000);
+    size_t first = 7; /* the definition of type 65, a pointer to 66 */
+
+    /* The value as type 66 itself: one pointer less. */
+    buf_append(&b, vom.base + first, 0x1fe - first);
+    buf_append(&b, "\xff\x84\xff\x97\x01", 5);
+    buf_append(&b, vom.base + 0x204, vom.len - 0x204);
+    TAP_OK(security_identity_decode(buf_span(&b), 0, &got, &e) == 0, "%s", err_text(&e));
+    TAP_IS(got != NULL && security_identity_equal(got, want));
+    security_identity_unref(got);
+    got = NULL;
+    /* As the content of an empty interface, with other reference numbers. */
+    buf_reset(&b);
+    buf_append(&b, vom.base, 0x1fe);
+    buf_append(&b, "\x02\xff\x9a\xff\x82\x0d\x55", 7);
+    buf_append(&b, vom.base + 0x204, vom.len - 0x204);
+    TAP_OK(security_identity_decode(buf_span(&b), 0, &got, &e) == 0, "%s", err_text(&e));
+    TAP_IS(got != NULL && security_identity_equal(got, want));
+    security_identity_unref(got);
+    /* Bytes behind the value. */
+    buf_u8(&b, 0);
+    TAP_IS(security_identity_decode(buf_span(&b), 0, &got, &e) == WSPR_EPROTO);
+    security_identity_unref(want);
+    buf_done(&b);
+    buf_done(&vom);
+    err_done(&e);
+}
+
+/* Memory. */
+
+static void fail_decode_private(void *arg)
+{
+    struct security_private *id = NULL;
+
+    if (security_idfile_parse_private(buf_span(arg), 0, &id, NULL) == 0)
+        security_private_unref(id);
+}
+
+static void fail_encode(void *arg)
+{
+    struct buf b = BUF_INIT(SECURITY_TEXT_MAX);
+
+    security_idfile_print_private(&b, arg);
+    security_buf_wipe(&b);
+    security_idfile_print_public(&b, security_private_public(arg));
+    buf_done(&b);
+}
+
+static void fail_make(void *arg)
+{
+    struct security_private *set = arg, *fresh = NULL, *derived = NULL;
+    struct security_identity *id = NULL;
+    struct security_blessing b = {.name = span_str("x"), .now = 5, .duration = 5};
+    struct err e = ERR_INIT;
+
+    security_private_new(span_str("fresh"), &fresh, &e);
+    if (security_private_bless(set, security_identity_key(security_private_public(set)), &b, &id,
+                               &e) == 0)
+        security_private_derive(set, id, &derived, &e);
+    security_private_unref(fresh);
+    security_private_unref(derived);
+    security_identity_unref(id);
+    err_done(&e);
+}
+
+struct fail_authorize {
+    struct security_identity *id;
+    struct world_context w;
+};
+
+static void fail_authorize(void *arg)
+{
+    struct fail_authorize *f = arg;
+    struct security_identity *rest = NULL;
+    struct err e = ERR_INIT;
+
+    security_authorize(f->id, &f->w.c, &rest, &e);
+    security_identity_unref(rest);
+    err_done(&e);
+}
+
+static void fail_channel(void *arg)
+{
+    struct security_channel_message m;
+    struct security_identity *id = NULL;
+    struct span *in = arg;
+    struct err e = ERR_INIT;
+    size_t used;
+
+    security_channel_decode(in[0], &m, &used, &e);
+    if (security_channel_identity(in[1], 0, &id, &e) == 0)
+        security_channel_verify_vom(id, in[0], in[2], &e);
+    security_identity_unref(id);
+    err_done(&e);
+}
+
+struct fail_rest {
+    struct security_identity *id;
+    struct span discharge;
+};
+
+static void fail_rest(void *arg)
+{
+    struct fail_rest *f = arg;
+    static const char text[] = "{\"a\":\"R\",\"b\\u0020\":\"W\",\"a\":\"RW\"}";
+    struct security_acl *acl = NULL, *def = security_acl_default(f->id, world_trust());
+    struct security_trust *t = security_trust_create(), *copy = NULL;
+    struct security_discharge *d = NULL;
+    struct buf out = BUF_INIT(10000);
+    struct err e = ERR_INIT;
+
+    if (security_acl_parse(span_str(text), &acl, &e) == 0)
+        security_acl_print(&out, acl);
+    security_acl_free(acl);
+    security_acl_free(def);
+    if (t != NULL && security_trust_add(t, span_str("x"), security_identity_key(f->id)) == 0)
+        copy = security_trust_copy(t);
+    security_trust_unref(t);
+    security_trust_unref(copy);
+    if (security_discharge_decode(f->discharge, &d, &e) == 0)
+        security_discharge_encode(&out, d);
+    security_discharge_unref(d);
+    buf_done(&out);
+    err_done(&e);
+}
+
+/* The same over every context of a vector. */
+static void fail_authorizations(void)
+{
+    struct json_object *o = world_entry("identities", "set-one-expired");
+    struct json_object *list = vec_get(o, "authorize");
+    struct fail_authorize f = {.id = world_identity("set-one-expired")};
+    unsigned long runs = 0;
+
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        world_context(&f.w, json_object_array_get_idx(list, i));
+        runs += failmalloc_each(fail_authorize, &f, 3000);
+        world_context_done(&f.w);
+    }
+    TAP_OK(runs > json_object_array_length(list), "%lu runs", runs);
+    tap_note("failed allocations: %lu authorizing", runs);
+    security_identity_unref(f.id);
+}
+
+static void fail_messages(struct security_private *set)
+{
+    struct security_channel_message m = {.channel_id = span_str("abc"), .id = span_str("defghi")};
+    struct buf message = BUF_INIT(1000), pub = BUF_INIT(10000), sig = BUF_INIT(1000);
+    struct security_signed s;
+    struct security_signature v;
+    struct span in[3];
+    unsigned long runs;
+
+    security_channel_encode(&message, &m);
+    security_identity_encode(&pub, security_private_public(set));
+    security_channel_sign(set, span_str("abc"), &s, NULL);
+    v = security_signed_view(&s);
+    security_signature_encode(&sig, &v);
+    in[0] = buf_span(&message);
+    in[1] = buf_span(&pub);
+    in[2] = buf_span(&sig);
+    runs = failmalloc_each(fail_channel, in, 3000);
+    TAP_OK(runs > 10, "%lu runs", runs);
+    tap_note("failed allocations: %lu channel", runs);
+    buf_done(&message);
+    buf_done(&pub);
+    buf_done(&sig);
+}
+
+static void out_of_memory(void)
+{
+    struct buf text = BUF_INIT(SECURITY_TEXT_MAX);
+    struct buf discharge = vec_hex(vec_str(world_entry("discharges", "d-peer"), "vom"));
+    struct security_private *set = watched(&text);
+    struct fail_rest rest = {.id = security_private_public(set), .discharge = buf_span(&discharge)};
+    unsigned long runs[4];
+
+    runs[0] = failmalloc_each(fail_decode_private, &text, 3000);
+    runs[1] = failmalloc_each(fail_encode, set, 3000);
+    runs[2] = failmalloc_each(fail_make, set, 3000);
+    TAP_OK(leaks == 0, "%u pieces of memory with the secret in them", leaks);
+    unwatch();
+    world_trust();
+    runs[3] = failmalloc_each(fail_rest, &rest, 3000);
+    for (size_t i = 0; i < 4; i++)
+        TAP_OK(runs[i] > 10, "%zu: %lu runs", i, runs[i]);
+    tap_note("failed allocations: %lu decoding, %lu encoding, %lu making, %lu other", runs[0],
+             runs[1], runs[2], runs[3]);
+    fail_messages(set);
+    fail_authorizations();
+    security_private_unref(set);
+    security_buf_wipe(&text);
+    buf_done(&discharge);
+}
+
+/* A chain that passes costs no allocation: it is checked at every request. */
+static void authorizing_allocates_nothing(void)
+{
+    struct security_identity *id = world_identity("root-alice-friend-tv"), *rest = NULL;
+    struct security_context c = {.now = world_time("2014-08-01T00:00:00Z"), .trust = world_trust()};
+
+    failmalloc_at(0);
+    TAP_IS(security_authorize(id, &c, &rest, NULL) == 0 && rest == id);
+    TAP_IS(failmalloc_count() == 0);
+    security_identity_unref(rest);
+    security_identity_unref(id);
+}
+
+static const struct tap_case cases[] = {
+    {"secrets are wiped", secrets_are_wiped},
+    {"texts hold no keys", texts_hold_no_keys},
+    {"identities cut anywhere", identities_cut_anywhere},
+    {"texts cut anywhere", texts_cut_anywhere},
+    {"discharges and lists cut anywhere", discharges_and_lists_cut_anywhere},
+    {"altered bytes", altered_bytes},
+    {"other encodings", other_encodings},
+    {"out of memory", out_of_memory},
+    {"authorizing allocates nothing", authorizing_allocates_nothing},
+};
+const struct tap_suite suite_hostile = TAP_SUITE("hostile", cases);
