@@ -204,10 +204,28 @@ static int dec_begin_frame(struct ws_dec *d)
     return dec_is_control(d) ? dec_begin_control(d) : dec_begin_data(d);
 }
 
+/* The usual case: the longest header there is would be here, so nothing needs counting. */
+static int dec_whole_header(struct ws_dec *d, const uint8_t *p, size_t *ret_used)
+{
+    int r;
+
+    memcpy(d->head, p, sizeof d->head);
+    d->head_len = 2;
+    *ret_used = 2;
+    r = dec_check_start(d);
+    if (r < 0)
+        return r;
+    d->head_len = (uint8_t)dec_header_size(d);
+    *ret_used = d->head_len;
+    return dec_begin_frame(d);
+}
+
 static int dec_header(struct ws_dec *d, const uint8_t *p, size_t len, size_t *ret_used)
 {
     size_t used = 0;
 
+    if (d->head_len == 0 && len >= sizeof d->head)
+        return dec_whole_header(d, p, ret_used);
     while (used < len) {
         size_t need = dec_header_size(d) - d->head_len;
         size_t n = len - used < need ? len - used : need;
