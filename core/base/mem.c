@@ -10,7 +10,8 @@ char *mem_strndup(const char *s, size_t len)
 
     if (p == NULL)
         return NULL;
-    memcpy(p, s, len);
+    if (len > 0)
+        memcpy(p, s, len);
     p[len] = '\0';
     return p;
 }
