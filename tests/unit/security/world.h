@@ -1,6 +1,6 @@
 /* The cast of the vectors in identity.json: keys, trusted roots, identities and discharges. */
-#ifndef TESTS_SECURITY_WORLD_H
-#define TESTS_SECURITY_WORLD_H
+#ifndef TESTS_UNIT_SECURITY_WORLD_H
+#define TESTS_UNIT_SECURITY_WORLD_H
 
 #include <stdint.h>
 
