@@ -135,9 +135,11 @@ static bool flow_may_send(const struct vc_flow *f)
     return vc->state == VC_READY || vc->flush || (f->raw && vc->state != VC_CLOSED);
 }
 
+/* What may be borrowed on top of the credit: only for the first bytes of a flow. */
 static uint32_t flow_loanable(const struct vc_flow *f)
 {
-    uint32_t most = VC_LOAN_MAX - f->borrowed;
+    uint64_t own = f->sent + f->credit;
+    uint32_t most = own < VC_LOAN_MAX ? (uint32_t)(VC_LOAN_MAX - own) : 0;
 
     return most < f->vc->shared ? most : f->vc->shared;
 }
@@ -160,10 +162,10 @@ void flow_spend(struct vc_flow *f, size_t n)
 
         f->vc->shared -= loan;
         f->loan += loan;
-        f->borrowed += loan;
         f->credit += loan;
     }
     f->credit -= (uint32_t)n;
+    f->sent += n;
 }
 
 void flow_kick(struct vc_flow *f)
@@ -179,7 +181,7 @@ void flow_kick(struct vc_flow *f)
         if (list_empty(&f->active))
             list_push_back(&vif->active, &f->active);
         vif_wake(vif);
-    } else if (ready && f->tx.len > 0 && f->borrowed < VC_LOAN_MAX && list_empty(&f->starved)) {
+    } else if (ready && f->tx.len > 0 && f->sent < VC_LOAN_MAX && list_empty(&f->starved)) {
         list_push_back(&f->vc->starved, &f->starved);
     }
 }

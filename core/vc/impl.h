@@ -79,10 +79,10 @@ struct vc_flow {
     struct buf tx;
     int64_t closed_at;
     uint32_t id;
-    uint32_t credit;                       /* bytes that the peer is ready to receive */
-    uint32_t loan;                         /* of these, owed to the shared pool */
-    uint32_t borrowed;                     /* total that was ever borrowed, at most VC_LOAN_MAX */
-    uint32_t pending;                      /* credit for the peer that was not sent yet */
+    uint32_t credit;  /* bytes that the peer is ready to receive */
+    uint32_t loan;    /* of these, owed to the shared pool */
+    uint32_t pending; /* credit for the peer that was not sent yet */
+    uint64_t sent;
     uint64_t received, consumed, returned; /* bytes of plaintext; returned includes pending */
     enum flow_state state;
     bool raw;       /* key exchange or authentication: not sealed */

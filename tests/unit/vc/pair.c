@@ -402,7 +402,7 @@ bool pair_step(struct pair *p)
     for (int i = 0; i < 2; i++) {
         struct end *e = &p->end[i];
 
-        if (e->woken || e->more) {
+        if (e->vif != NULL && (e->woken || e->more)) {
             pair_collect(e);
             moved = true;
         }
@@ -525,4 +525,50 @@ struct tflow *pair_accepted(struct end *e, unsigned i)
 {
     TAP_OK(i < e->n_flows, "flow %u of %u", i, e->n_flows);
     return &e->flows[i];
+}
+
+struct tally pair_tally(struct span said, enum vc_msg_kind kind, uint32_t flow)
+{
+    struct tally t = {0};
+    struct vc_msg m;
+
+    while (vc_msg_next(&said, VC_MSG_BODY_MAX, &m, NULL, NULL) == 1) {
+        struct vc_counter c;
+        bool any = flow == PAIR_ANY || m.flow == flow;
+
+        while (m.kind == VC_MSG_CREDIT && vc_counters_next(&m.counters, &c)) {
+            if (flow == PAIR_ANY || c.flow == flow)
+                t.granted += c.bytes;
+        }
+        if (m.kind != kind || (!any && m.kind != VC_MSG_CREDIT))
+            continue;
+        t.n++;
+        t.closes += m.kind == VC_MSG_DATA && (m.flags & VC_FLAG_CLOSE) != 0;
+        t.payload += m.payload.len;
+    }
+    TAP_IS(said.len == 0);
+    return t;
+}
+
+int pair_say(struct end *to, const struct vc_msg *m)
+{
+    struct buf b = BUF_INIT(SIZE_MAX);
+    int r;
+
+    vc_msg_put(&b, m);
+    r = pair_inject(to, buf_span(&b));
+    buf_done(&b);
+    return r;
+}
+
+int pair_say_credit(struct end *to, uint32_t vci, uint32_t flow, uint32_t bytes)
+{
+    struct vc_counter c = {vci, flow, bytes};
+    struct buf b = BUF_INIT(SIZE_MAX);
+    int r;
+
+    vc_msg_put_credit(&b, &c, 1);
+    r = pair_inject(to, buf_span(&b));
+    buf_done(&b);
+    return r;
 }

@@ -120,6 +120,19 @@ int pair_write_pattern(struct tflow *f, size_t n, unsigned seed);
 bool pair_is_pattern(struct span s, size_t at, unsigned seed);
 void pair_close_flow(struct tflow *f);
 void pair_cancel_flow(struct tflow *f);
+/* Messages of one kind in bytes that were said, of one flow unless flow is PAIR_ANY. */
+#define PAIR_ANY UINT32_MAX
+struct tally {
+    unsigned n;
+    unsigned closes;  /* of these, Data with the close flag */
+    size_t payload;   /* bytes of Data */
+    uint64_t granted; /* bytes of credit */
+};
+struct tally pair_tally(struct span said, enum vc_msg_kind kind, uint32_t flow);
+/* Says one message to a side. */
+int pair_say(struct end *to, const struct vc_msg *m);
+/* The same for credit: one counter. */
+int pair_say_credit(struct end *to, uint32_t vci, uint32_t flow, uint32_t bytes);
 /* The other end of the i-th accepted flow. */
 struct tflow *pair_accepted(struct end *e, unsigned i);
 
