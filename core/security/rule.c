@@ -131,16 +131,18 @@ static int get_rule(struct security_rule *rule, struct arena *keep, struct arena
     r = security_resolve(whole, &v);
     if (r < 0)
         return security_fail(e, r);
+    if (r == 0)
+        return security_fail_type(e, whole.type, "security.Caveat");
     name = v.type->name;
-    if (r > 0 && span_equal(name, security_type_expiry.name))
+    if (span_equal(name, security_type_expiry.name))
         return get_expiry(rule, a, &v, e);
-    if (r > 0 && span_equal(name, security_type_methods.name))
+    if (span_equal(name, security_type_methods.name))
         return get_list(rule, SECURITY_RULE_METHODS, &security_type_methods, keep, a, &v, e);
-    if (r > 0 && span_equal(name, security_type_peers.name))
+    if (span_equal(name, security_type_peers.name))
         return get_list(rule, SECURITY_RULE_PEERS, &security_type_peers, keep, a, &v, e);
-    if (r > 0 && span_equal(name, security_type_network.name))
+    if (span_equal(name, security_type_network.name))
         return get_network(rule, keep, a, &v, e);
-    if (r > 0 && span_equal(name, security_type_third_party.name))
+    if (span_equal(name, security_type_third_party.name))
         return get_third_party(rule, keep, a, caveat, &v, e);
     return security_fail_type(e, whole.type, "security.Caveat");
 }

@@ -285,6 +285,41 @@ static void other_encodings(void)
     err_done(&e);
 }
 
+/* Values that contain themselves end in an error, as an identity and as a caveat. */
+static void circles(void)
+{
+    static const char chain[] = "veyron/runtimes/google/security.chainPublicID";
+    static const char set[] = "veyron/runtimes/google/security.setPublicID";
+    struct security_caveat caveat = {span_str("*"), {NULL, 0}};
+    struct security_context c = {.now = 1};
+    struct security_identity *id = NULL;
+    struct buf b[3];
+
+    for (size_t i = 0; i < 3; i++)
+        buf_init(&b[i], 200);
+    /* 65: pointer to an interface, which holds that pointer. */
+    buf_append(&b[0], "\xff\x81\x04\x1a\x01\x01\x00\xff\x82\x04\x01\xff\x82\x02", 14);
+    /* 65: pointer to 65, by name; a pointer to itself. */
+    buf_append(&b[1], "\xff\x81\x33\x1a\x01\x41\x01\x2d", 8);
+    buf_append_str(&b[1], chain);
+    buf_append(&b[1], "\x00\xff\x82\x02\x01\x02", 6);
+    /* 65: pointer to 66, a set of interfaces; its two members are itself. */
+    buf_append(&b[2], "\xff\x81\x04\x1a\x01\x42\x00\xff\x83\x31\x12\x01\x01\x01\x2b", 15);
+    buf_append_str(&b[2], set);
+    buf_append(&b[2], "\x00\xff\x82\x08\x01\x02\xff\x82\x02\xff\x82\x02", 12);
+    for (size_t i = 0; i < 3; i++) {
+        static const int want[] = {WSPR_EPROTO, WSPR_EPROTO, WSPR_ELIMIT};
+        struct err e = ERR_INIT;
+
+        TAP_OK(security_identity_decode(buf_span(&b[i]), 0, &id, &e) == want[i], "%zu: %d %s", i,
+               e.code, err_text(&e));
+        caveat.bytes = buf_span(&b[i]);
+        TAP_OK(security_caveat_check(&caveat, &c, &e) == WSPR_ENOTAUTH, "%zu", i);
+        err_done(&e);
+        buf_done(&b[i]);
+    }
+}
+
 /* Memory. */
 
 static void fail_decode_private(void *arg)
@@ -473,6 +508,7 @@ static const struct tap_case cases[] = {
     {"discharges and lists cut anywhere", discharges_and_lists_cut_anywhere},
     {"altered bytes", altered_bytes},
     {"other encodings", other_encodings},
+    {"circles", circles},
     {"out of memory", out_of_memory},
     {"authorizing allocates nothing", authorizing_allocates_nothing},
 };
