@@ -158,6 +158,12 @@ static void wspeer_accept_key(const char *key, size_t len, char *out)
 int wspeer_connect(struct wspeer *p, int port, const char *path, const char *headers,
                    int timeout_ms)
 {
+    return wspeer_connect_early(p, port, path, headers, NULL, 0, timeout_ms);
+}
+
+int wspeer_connect_early(struct wspeer *p, int port, const char *path, const char *headers,
+                         const void *early, size_t early_len, int timeout_ms)
+{
     char request[4096], expected[512], accept_key[64];
     char *head;
     int n, r = 0;
@@ -172,9 +178,11 @@ int wspeer_connect(struct wspeer *p, int port, const char *path, const char *hea
                  "Connection: Upgrade\r\nSec-WebSocket-Key: " WSPEER_KEY "\r\n"
                  "Sec-WebSocket-Version: 13\r\n%s\r\n",
                  path, port, headers != NULL ? headers : "");
-    if (n < 0 || (size_t)n >= sizeof request)
+    if (n < 0 || (size_t)n + early_len >= sizeof request)
         return wspeer_fail(p, "the request is too long");
-    if (wspeer_send_raw(p, request, (size_t)n) < 0)
+    if (early_len > 0)
+        memcpy(request + n, early, early_len);
+    if (wspeer_send_raw(p, request, (size_t)n + early_len) < 0)
         return -1;
     head = wspeer_head(p, timeout_ms);
     if (head == NULL)

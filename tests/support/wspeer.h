@@ -50,6 +50,9 @@ enum wspeer_result {
  */
 int wspeer_connect(struct wspeer *p, int port, const char *path, const char *headers,
                    int timeout_ms);
+/* The same with bytes that go out in one packet with the request. */
+int wspeer_connect_early(struct wspeer *p, int port, const char *path, const char *headers,
+                         const void *early, size_t early_len, int timeout_ms);
 /* The server's part on an accepted socket, which the peer owns from now on. */
 int wspeer_accept(struct wspeer *p, int fd, int timeout_ms);
 /* Drops the connection. */

@@ -1,0 +1,159 @@
+#include "config.h"
+#include "rig.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "vectors.h"
+
+#define RIG_ARGS 32
+
+static const char *rig_build(void)
+{
+    const char *dir = getenv("abs_top_builddir");
+
+    return dir != NULL ? dir : ".";
+}
+
+bool rig_program(char *path, size_t size, const char *name)
+{
+    static const char *const folders[] = {"", "tools/", "core/"};
+
+    for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
+        snprintf(path, size, "%s/%s%s", rig_build(), folders[i], name);
+        if (access(path, X_OK) == 0)
+            return true;
+    }
+    printf("# %s is not built\n", name);
+    return false;
+}
+
+/* One of the recorded identities: self-signed, without an end. */
+static bool rig_write_identity(const char *path)
+{
+    struct json_object *vectors = vectors_load("identity.json");
+    struct json_object *list = vec_get(vectors, "identities");
+    FILE *f = NULL;
+
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *o = json_object_array_get_idx(list, i);
+
+        if (strcmp(vec_str(o, "id"), "self-root") != 0)
+            continue;
+        f = fopen(path, "w");
+        if (f == NULL)
+            break;
+        fputs(vec_str(o, "base64"), f);
+        break;
+    }
+    json_object_put(vectors);
+    return f != NULL && chmod(path, 0600) == 0 && fclose(f) == 0;
+}
+
+const char *rig_identity(void)
+{
+    static char path[4200];
+
+    if (path[0] == '\0' && !rig_write_identity(child_file(path, sizeof path, "identity"))) {
+        printf("Bail out! cannot write %s\n", path);
+        exit(99);
+    }
+    return path;
+}
+
+/* Starts a program; what it prints goes to a log of its own. */
+static bool rig_start(struct child *c, const char *name, const char *const *args, const char *root)
+{
+    static unsigned serial;
+    char program[4200], log[4200], log_name[64], identity[4300], roots[4200];
+    const char *argv[RIG_ARGS] = {program};
+    const char *env[] = {identity, roots, "MOUNTTABLE_ROOT", NULL};
+
+    if (!rig_program(program, sizeof program, name))
+        return false;
+    for (size_t n = 0; args != NULL && args[n] != NULL && n + 2 < RIG_ARGS; n++)
+        argv[n + 1] = args[n];
+    snprintf(identity, sizeof identity, "VEYRON_IDENTITY=%s", rig_identity());
+    snprintf(roots, sizeof roots, "NAMESPACE_ROOT%s%s", root != NULL ? "=" : "",
+             root != NULL ? root : "");
+    snprintf(log_name, sizeof log_name, "%s-%u.log", name, serial++);
+    return child_start(c, argv, env, child_file(log, sizeof log, log_name)) == 0;
+}
+
+bool rig_wsprd_start(struct rig_wsprd *w, const char *root, const char *const *args)
+{
+    char plugins[4200], text[256];
+    const char *argv[RIG_ARGS] = {"-port=0", plugins};
+
+    snprintf(plugins, sizeof plugins, "-plugin-dir=%s/plugins/.libs", rig_build());
+    for (size_t n = 0; args != NULL && args[n] != NULL && n + 3 < RIG_ARGS; n++)
+        argv[n + 2] = args[n];
+    w->port = 0;
+    if (!rig_start(&w->child, "wsprd", argv, root))
+        return false;
+    if (child_wait_text(&w->child, "Listening at: ws://127.0.0.1:", text, sizeof text,
+                        RIG_TIMEOUT_MS))
+        w->port = (int)strtol(text, NULL, 10);
+    if (w->port > 0)
+        return true;
+    printf("# wsprd does not listen\n");
+    child_show_log(&w->child);
+    child_stop(&w->child, SIGKILL, 1000);
+    return false;
+}
+
+/* What a sanitizer prints when it finds something. */
+static bool rig_complains(const struct child *c)
+{
+    static const char *const marks[] = {"Sanitizer", "runtime error:", "Assertion"};
+    char *out = child_output(c);
+    bool found = false;
+
+    for (size_t i = 0; out != NULL && i < sizeof marks / sizeof marks[0]; i++)
+        found = found || strstr(out, marks[i]) != NULL;
+    free(out);
+    return found;
+}
+
+static bool rig_stop(struct child *c, const char *name)
+{
+    bool ran = child_alive(c);
+    bool in_time = child_stop(c, SIGTERM, RIG_TIMEOUT_MS);
+
+    if (ran && in_time && WIFEXITED(c->status) && WEXITSTATUS(c->status) == 0 && !rig_complains(c))
+        return true;
+    printf("# %s %s: status 0x%x\n", name,
+           !ran      ? "ended by itself"
+           : in_time ? "did not end well"
+                     : "did not end after SIGTERM",
+           (unsigned)c->status);
+    child_show_log(c);
+    return false;
+}
+
+bool rig_wsprd_stop(struct rig_wsprd *w)
+{
+    return rig_stop(&w->child, "wsprd");
+}
+
+bool rig_sampled_start(struct child *c, const char *root, char *endpoint, size_t size)
+{
+    if (!rig_start(c, "wspr-sampled", NULL, root))
+        return false;
+    if (child_wait_text(c, "Listening at: ", endpoint, size, RIG_TIMEOUT_MS))
+        return true;
+    printf("# wspr-sampled does not listen\n");
+    child_show_log(c);
+    child_stop(c, SIGKILL, 1000);
+    return false;
+}
+
+bool rig_sampled_stop(struct child *c)
+{
+    return rig_stop(c, "wspr-sampled");
+}

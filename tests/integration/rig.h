@@ -1,0 +1,34 @@
+/* Starting the programs of this build for a test, and stopping them. */
+#ifndef TESTS_RIG_H
+#define TESTS_RIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "child.h"
+
+/* Long enough for a loaded machine and sanitizers; what must come comes much sooner. */
+#define RIG_TIMEOUT_MS 20000
+
+struct rig_wsprd {
+    struct child child;
+    int port;
+};
+
+/* A program of the build folder: "wsprd". In `path`; false if it is not there. */
+bool rig_program(char *path, size_t size, const char *name);
+/*
+ * Starts wsprd on a free port. root is the value of NAMESPACE_ROOT, NULL for none; args are further
+ * arguments, ended by NULL (or NULL). False with TAP commentary if it does not come up.
+ */
+bool rig_wsprd_start(struct rig_wsprd *w, const char *root, const char *const *args);
+/* Stops it with SIGTERM; false with commentary unless it ends with status 0 and without complaints.
+ */
+bool rig_wsprd_stop(struct rig_wsprd *w);
+/* Starts the sample service; its endpoint without a leading slash. */
+bool rig_sampled_start(struct child *c, const char *root, char *endpoint, size_t size);
+bool rig_sampled_stop(struct child *c);
+/* The file with the identity under which all programs of a test run. */
+const char *rig_identity(void);
+
+#endif

@@ -1,0 +1,171 @@
+/*
+ * The recorded conversations of tests/vectors/websocket.json with the wsprd of this build. A
+ * scenario that needs what is not there yet is skipped by name. Every scenario has a sample service
+ * of its own; wsprd is shared by all that want the same environment, so that what one leaves behind
+ * would disturb the others.
+ *
+ * WSPR_WAIT=1 waits as long as recorded for what may not come. Arguments select scenarios by a part
+ * of their name.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "rig.h"
+#include "scenario.h"
+#include "tap.h"
+#include "vectors.h"
+
+/* The needs of scenarios that this build can meet. */
+#define AVAILABLE SCENARIO_SAMPLED
+
+#define NO_TABLE "@2@tcp@127.0.0.1:1@00000000000000000000000000000001@1@2@@"
+
+static struct json_object *informative; /* our steps for informative scenarios */
+static struct rig_wsprd wsprd;
+static char *wsprd_root; /* NAMESPACE_ROOT of the one that runs; NULL: unset */
+static unsigned number, failed, ran, skipped;
+
+static struct json_object *override_of(const char *name)
+{
+    struct json_object *list = vec_get(informative, "scenarios");
+
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *o = json_object_array_get_idx(list, i);
+
+        if (strcmp(vec_str(o, "name"), name) == 0)
+            return o;
+    }
+    return NULL;
+}
+
+/* NULL, or why the scenario cannot run. */
+static const char *skip_reason(struct json_object *scenario)
+{
+    static char reason[128];
+    unsigned missing = scenario_needs(scenario) & ~(unsigned)AVAILABLE;
+
+    if (missing != 0) {
+        snprintf(reason, sizeof reason, "comes with %s", scenario_need_name(missing & -missing));
+        return reason;
+    }
+    if (strcmp(vec_str(scenario, "conformance"), "informative") == 0 &&
+        override_of(vec_str(scenario, "name")) == NULL)
+        return "records a fault of the reference";
+    return NULL;
+}
+
+static bool stop_wsprd(void)
+{
+    bool ok = wsprd.port == 0 || rig_wsprd_stop(&wsprd);
+
+    wsprd.port = 0;
+    free(wsprd_root);
+    wsprd_root = NULL;
+    return ok;
+}
+
+/* Sees that a wsprd with this root runs. */
+static bool need_wsprd(const char *root)
+{
+    static const char *const alone[] = {NULL};
+    bool same =
+        (root == NULL) == (wsprd_root == NULL) && (root == NULL || strcmp(root, wsprd_root) == 0);
+
+    if (wsprd.port != 0 && same && child_alive(&wsprd.child))
+        return true;
+    if (!stop_wsprd() || !rig_wsprd_start(&wsprd, root, alone))
+        return false;
+    if (root != NULL && (wsprd_root = malloc(strlen(root) + 1)) != NULL)
+        memcpy(wsprd_root, root, strlen(root) + 1);
+    return true;
+}
+
+/* The environment that the scenario asks for, or the usual one. */
+static bool prepare_wsprd(struct json_object *scenario)
+{
+    struct json_object *setup = vec_get(scenario, "setup");
+
+    if (json_object_is_type(setup, json_type_object))
+        return need_wsprd(vec_str(vec_get(setup, "wsprd_env"), "NAMESPACE_ROOT"));
+    return need_wsprd("/" NO_TABLE);
+}
+
+static bool run_scenario(struct json_object *scenario)
+{
+    struct scenario_world world = {.timeout_ms = RIG_TIMEOUT_MS, .none_max_ms = 100};
+    struct json_object *override = override_of(vec_str(scenario, "name"));
+    char endpoint[512], run[32], why[8192];
+    bool sampled = scenario_needs(scenario) & SCENARIO_SAMPLED, ok;
+    struct child service;
+
+    if (getenv("WSPR_WAIT") != NULL)
+        world.none_max_ms = RIG_TIMEOUT_MS;
+    if (!prepare_wsprd(scenario))
+        return false;
+    if (sampled && !rig_sampled_start(&service, NULL, endpoint, sizeof endpoint))
+        return false;
+    world.port = wsprd.port;
+    snprintf(run, sizeof run, "run%u", number);
+    match_set(&world.vars, "MT_ENDPOINT", NO_TABLE);
+    match_set(&world.vars, "RUN", run);
+    match_capture(&world.vars, "SERVED_ENDPOINT");
+    match_capture(&world.vars, "SERVED_ENDPOINT_2");
+    if (sampled)
+        match_set(&world.vars, "SAMPLED_ENDPOINT", endpoint);
+    ok = scenario_play(override != NULL ? override : scenario, &world, why, sizeof why);
+    if (!ok)
+        printf("# %s\n", why);
+    if (sampled)
+        ok = rig_sampled_stop(&service) && ok;
+    if (!child_alive(&wsprd.child))
+        ok = stop_wsprd() && false;
+    else if (!ok)
+        child_show_log(&wsprd.child);
+    return ok;
+}
+
+static void report(bool ok, const char *name, const char *skip)
+{
+    printf("%sok %u - websocket/%s%s%s\n", ok ? "" : "not ", ++number, name,
+           skip != NULL ? " # SKIP " : "", skip != NULL ? skip : "");
+    fflush(stdout);
+    failed += !ok;
+}
+
+static bool selected(const char *name, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        if (strstr(name, argv[i]) != NULL)
+            return true;
+    }
+    return argc < 2;
+}
+
+int main(int argc, char **argv)
+{
+    struct json_object *vectors = vectors_load("websocket.json");
+    struct json_object *list = vec_get(vectors, "scenarios");
+
+    informative = json_object_from_file(tap_path("integration/informative.json"));
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *scenario = json_object_array_get_idx(list, i);
+        const char *name = vec_str(scenario, "name");
+        const char *skip = skip_reason(scenario);
+
+        if (!selected(name, argc, argv))
+            continue;
+        ran += skip == NULL;
+        skipped += skip != NULL;
+        report(skip != NULL || run_scenario(scenario), name, skip);
+    }
+    report(stop_wsprd(), "wsprd ends well after all of them", NULL);
+    printf("# %zu scenarios: %u ran, %u wait for what is not there yet\n",
+           json_object_array_length(list), ran, skipped);
+    printf("1..%u\n", number);
+    json_object_put(informative);
+    json_object_put(vectors);
+    return failed > 0;
+}
