@@ -431,6 +431,7 @@ struct tvc *pair_open_vc(struct pair *p, int side, struct err *err)
         .security = p->kind == PAIR_INSECURE ? VC_INSECURE : VC_SECURE,
         .crypter = new_crypter(p, true),
         .identity = identities[side],
+        .version = side == 0 ? p->force_version : 0,
         .ops = &vc_ops,
     };
     struct tvc *v = add_vc(e);

@@ -76,9 +76,10 @@ enum pair_kind { PAIR_INSECURE, PAIR_NULL, PAIR_RECORDED };
 struct pair {
     enum pair_kind kind;
     enum pair_jobs jobs;
-    uint32_t versions; /* the highest that the endpoints offer; 2 */
-    size_t piece;      /* bytes given to input at a time; 0: all */
-    size_t max;        /* bytes asked of output at a time */
+    uint32_t versions;      /* the highest that the endpoints offer; 2 */
+    uint32_t force_version; /* what side 0 uses instead of what it computes; 0 */
+    size_t piece;           /* bytes given to input at a time; 0: all */
+    size_t max;             /* bytes asked of output at a time */
     bool keep_log;
     int64_t now;
     struct security_private *id[2];
