@@ -197,7 +197,7 @@ static void link_fill(void *arg, struct buf *out)
         return;
     }
     link_set_timer(l);
-    if (vc_vif_drained(l->vif))
+    if (l->closing && vc_vif_drained(l->vif))
         link_over(l, NULL);
 }
 
@@ -360,6 +360,7 @@ void rpc_link_shutdown(struct rpc_link *link)
         link_over(link, NULL);
         return;
     }
+    link->closing = true;
     vc_vif_shutdown(link->vif);
     loop_sock_want_write(link->sock);
 }

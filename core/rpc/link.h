@@ -38,6 +38,7 @@ struct rpc_link {
     struct loop_task end;  /* takes the link apart */
     struct err why;        /* reason of the end */
     bool dialled;
+    bool closing; /* ends when all is sent */
     bool over;
     char local[LOOP_ADDR_TEXT];
     char address[]; /* as dialled, or the peer's */

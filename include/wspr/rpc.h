@@ -21,11 +21,19 @@ struct wspr_flow;
 struct wspr_call;
 struct wspr_signature;
 
+/* How far a call had come when it failed. */
+enum wspr_stage {
+    WSPR_STAGE_PREPARE = 1, /* signature, method, arguments: nothing was sent */
+    WSPR_STAGE_START = 2,   /* no server could be reached, or none that is acceptable */
+    WSPR_STAGE_CALL = 3,    /* the call itself, or what the method answered */
+};
+
 /* An error as callbacks get it; borrowed for the call. */
 struct wspr_fault {
     int code;         /* of <wspr/error.h> */
     const char *id;   /* wire id, any string, "" if unknown */
     const char *text; /* for people */
+    int stage;        /* enum wspr_stage */
 };
 
 struct wspr_call_options {

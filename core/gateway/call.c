@@ -1,0 +1,515 @@
+/*
+ * Calls of plugins: from JSON arguments to a call of the network and back (see <wspr/rpc.h>).
+ *
+ *     start -> SIGNATURE -> (method, count, arguments) -> STARTED -> items -> results -> done
+ *
+ * Everything up to the conversion of the arguments is "preparing"; the text of a failure says what
+ * could not be done, the stage lets the plugin say it in its own words.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "base/unicode.h"
+#include "gateway/private.h"
+#include "gateway/signature.h"
+#include "rpc/client.h"
+#include "rpc/header.h"
+#include "vom/json_in.h"
+#include "vom/json_out.h"
+
+#define CALL_ARENA_MAX (64 * 1024 * 1024)
+
+struct wspr_call {
+    struct list node;      /* in conn->calls */
+    struct list pipe_node; /* in flow->pipes while the page is behind */
+    struct wspr_conn *conn;
+    struct wspr_host *host;
+    const struct wspr_call_ops *ops;
+    void *arg;
+    struct wspr_call_options options;
+    struct span name, method; /* in the arena */
+    struct wspr_spans args;
+    struct arena arena;
+    struct sig_wait wait;
+    bool waiting;   /* for the signature */
+    bool refetched; /* the method was not in the cached signature: it was fetched anew */
+    bool cached;    /* the signature was in the cache */
+    bool started;
+    bool send_full; /* wspr_call_send said FULL or AGAIN: writable is due */
+    unsigned busy;
+    bool dead;
+    const struct wspr_signature *sig;
+    const struct sig_method *sig_method;
+    struct rpc_call *rpc;
+    struct wspr_flow *pipe;
+    struct buf results;
+    struct err app_error;
+    struct err fault; /* of the preparation; told by the task */
+    int stage;
+    struct loop_task task;
+};
+
+/* ---- the end ---- */
+
+static void call_free(struct wspr_call *call)
+{
+    struct wspr_conn *c = call->conn;
+
+    list_remove(&call->node);
+    wspr_signature_unref(call->sig);
+    buf_done(&call->results);
+    arena_done(&call->arena);
+    err_done(&call->app_error);
+    err_done(&call->fault);
+    free(call);
+    gateway_conn_schedule(c);
+}
+
+static void call_detach(struct wspr_call *call)
+{
+    call->dead = true;
+    if (call->waiting)
+        gateway_sig_wait_cancel(&call->wait);
+    call->waiting = false;
+    rpc_call_cancel(call->rpc);
+    call->rpc = NULL;
+    loop_task_cancel(&call->task);
+    list_remove(&call->pipe_node);
+}
+
+static void call_leave(struct wspr_call *call)
+{
+    if (--call->busy == 0 && call->dead)
+        call_free(call);
+}
+
+static void call_done(struct wspr_call *call, const struct err *err, int stage)
+{
+    struct wspr_fault fault = {0};
+    struct span json = span_str("[]");
+
+    if (call->dead)
+        return;
+    if (err != NULL)
+        fault = (struct wspr_fault){err->code, err_id(err), err_text(err), stage};
+    else if (call->results.len > 0)
+        json = buf_span(&call->results);
+    call->busy++;
+    call_detach(call);
+    call->ops->done(call->arg, call, err != NULL ? &fault : NULL, (const char *)json.p, json.len);
+    call_leave(call);
+}
+
+static void call_task(void *arg)
+{
+    struct wspr_call *call = arg;
+
+    call_done(call, &call->fault, call->stage);
+}
+
+void wspr_call_cancel(struct wspr_call *call)
+{
+    if (call == NULL || call->dead)
+        return;
+    call_detach(call);
+    if (call->busy == 0)
+        call_free(call);
+}
+
+/* The page is gone: plugins learn it by their flows; calls that they forgot end here. */
+void gateway_call_cancel_all(struct wspr_conn *c)
+{
+    LIST_FOREACH_SAFE (node, after, &c->calls)
+        wspr_call_cancel(LIST_OBJECT(node, struct wspr_call, node));
+}
+
+/* ---- what comes back ---- */
+
+static void call_rpc_started(void *arg, struct rpc_call *rpc)
+{
+    struct wspr_call *call = arg;
+
+    call->started = true;
+    call->busy++;
+    if (call->ops->started != NULL)
+        call->ops->started(call->arg, call);
+    if (!call->dead && call->send_full) {
+        call->send_full = false;
+        if (call->ops->writable != NULL)
+            call->ops->writable(call->arg, call);
+    }
+    call_leave(call);
+}
+
+static void call_rpc_writable(void *arg, struct rpc_call *rpc)
+{
+    struct wspr_call *call = arg;
+
+    if (!call->send_full)
+        return;
+    call->send_full = false;
+    if (call->ops->writable != NULL)
+        call->ops->writable(call->arg, call);
+}
+
+/* One item, to the flow that it is piped into or to the plugin. */
+static int call_rpc_item(void *arg, struct rpc_call *rpc, const struct rpc_value *v,
+                         struct err *err)
+{
+    struct wspr_call *call = arg;
+    struct buf *text = &call->conn->gw->text;
+    int r;
+
+    buf_reset(text);
+    r = vom_json_write_msg(text, v->dec, v->msg, 0, err);
+    if (r < 0)
+        return err_set(err, WSPR_EINTERNAL, "unable to marshal: %s", err_text(err));
+    call->busy++;
+    if (call->pipe != NULL) {
+        r = wspr_flow_send(call->pipe, WSPR_RESPONSE_STREAM, (const char *)buf_data(text),
+                           text->len);
+        if (r == WSPR_FULL) {
+            list_remove(&call->pipe_node);
+            list_push_back(&call->pipe->pipes, &call->pipe_node);
+        }
+    } else if (call->ops->item != NULL) {
+        r = call->ops->item(call->arg, call, (const char *)buf_data(text), text->len);
+    }
+    if (text->cap > 1024 * 1024)
+        buf_done(text);
+    call_leave(call);
+    return r == WSPR_FULL ? RPC_HOLD : 0;
+}
+
+/* The reference knows no stream without the flag: items are then the caller's mistake. */
+static int call_rpc_unexpected(void *arg, struct rpc_call *rpc, const struct rpc_value *v,
+                               struct err *err)
+{
+    return err_set(err, WSPR_EBADPROTO, "ipc: Finish called with remaining streaming results");
+}
+
+void gateway_call_page_writable(struct list *node)
+{
+    struct wspr_call *call = LIST_OBJECT(node, struct wspr_call, pipe_node);
+
+    rpc_call_resume(call->rpc);
+}
+
+static void call_rpc_end(void *arg, struct rpc_call *rpc)
+{
+    struct wspr_call *call = arg;
+
+    if (!call->options.streaming)
+        return;
+    if (call->pipe != NULL)
+        wspr_flow_send(call->pipe, WSPR_RESPONSE_STREAM_CLOSE, "null", 4);
+    else if (call->ops->end != NULL)
+        call->ops->end(call->arg, call);
+}
+
+/* The last result decides between success and error; it is never part of the list. */
+static int call_last_result(struct wspr_call *call, const struct rpc_value *v, struct err *err)
+{
+    struct arena scratch = ARENA_INIT(CALL_ARENA_MAX);
+    struct vom_value value;
+    int r = vom_dec_value(v->dec, v->msg, &scratch, &value, err);
+
+    if (r == 0)
+        rpc_error_of_value(&value, &call->app_error);
+    arena_done(&scratch);
+    return r;
+}
+
+static int call_rpc_result(void *arg, struct rpc_call *rpc, uint32_t i, uint32_t n,
+                           const struct rpc_value *v, struct err *err)
+{
+    struct wspr_call *call = arg;
+    int r;
+
+    if (i + 1 == n) {
+        if (n > 1)
+            buf_u8(&call->results, ']');
+        return call_last_result(call, v, err);
+    }
+    buf_append_str(&call->results, i == 0 ? "[" : ", ");
+    r = vom_json_write_msg(&call->results, v->dec, v->msg, 0, err);
+    if (r == 0)
+        r = buf_error(&call->results);
+    /* What cannot be shown is our failure, not one of the call: told at the end. */
+    if (r == WSPR_EINVAL && call->app_error.code == 0) {
+        err_move(&call->app_error, err);
+        err_prefix(&call->app_error, WSPR_EINTERNAL, "error marshalling results: ");
+        return 0;
+    }
+    return r;
+}
+
+/* What the reference says where it cannot start a call. */
+static int start_failed(struct wspr_call *call, struct err *err)
+{
+    return err_prefix(err, 0,
+                      "error starting call (name: %.*s, method: %.*s): ", SPAN_ARG(call->name),
+                      SPAN_ARG(call->method));
+}
+
+static void call_rpc_done(void *arg, struct rpc_call *rpc, const struct err *err)
+{
+    struct wspr_call *call = arg;
+    struct err e = ERR_INIT;
+    bool started = call->started;
+
+    call->rpc = NULL;
+    if (err == NULL && call->app_error.code != 0)
+        err = &call->app_error;
+    if (err == NULL && call->options.n_results == 0) {
+        err_set(&e, WSPR_EINTERNAL, "client call did not return any results");
+        err = &e;
+    }
+    if (err != NULL && !started) {
+        err_copy(&e, err);
+        start_failed(call, &e);
+        err = &e;
+    }
+    call_done(call, err, started ? WSPR_STAGE_CALL : WSPR_STAGE_START);
+    err_done(&e);
+}
+
+static const struct rpc_call_ops call_rpc_ops = {
+    .started = call_rpc_started,
+    .item = call_rpc_item,
+    .end = call_rpc_end,
+    .result = call_rpc_result,
+    .done = call_rpc_done,
+    .writable = call_rpc_writable,
+};
+
+static const struct rpc_call_ops call_rpc_unary_ops = {
+    .started = call_rpc_started,
+    .item = call_rpc_unexpected,
+    .result = call_rpc_result,
+    .done = call_rpc_done,
+};
+
+/* ---- preparing ---- */
+
+static void call_prepare_failed(struct wspr_call *call, const struct err *err, int stage)
+{
+    rpc_call_cancel(call->rpc);
+    call->rpc = NULL;
+    call_done(call, err, stage);
+}
+
+static int convert_arg(struct wspr_call *call, size_t i, int *stage, struct err *err)
+{
+    const struct sig_arg *a = &call->sig_method->in[i];
+    struct span text = span_of(call->args.items[i].p, call->args.items[i].len);
+    struct arena *scratch = &call->conn->gw->convert;
+    int r;
+
+    arena_reset(scratch);
+    if (a->type == NULL)
+        r = err_set(err, WSPR_EINTERNAL, "the signature does not define its type");
+    else
+        r = vom_json_encode(rpc_call_enc(call->rpc), rpc_call_buf(call->rpc), a->type, text,
+                            scratch, err);
+    if (r == VOM_JSON_NIL) {
+        *stage = WSPR_STAGE_START;
+        err_set(err, WSPR_EINTERNAL,
+                "ipc: arg %zu encoding failed: vom: can't encode untyped nil value", i);
+        return start_failed(call, err);
+    }
+    if (r < 0)
+        err_prefix(err, WSPR_EINTERNAL,
+                   "error while converting json to object for arg %zu (%.*s): ", i,
+                   SPAN_ARG(a->name));
+    return r;
+}
+
+static int call_convert(struct wspr_call *call, int *stage, struct err *err)
+{
+    struct rpc_call_opts opts = {
+        .timeout = call->options.timeout_ms == 0
+                       ? RPC_NO_TIMEOUT
+                       : (int64_t)call->options.timeout_ms * INT64_C(1000000),
+        .n_results = call->options.n_results,
+        .streaming = call->options.streaming != 0,
+    };
+    struct buf method = BUF_INIT(65536);
+    int r = 0;
+
+    gateway_signature_network_name(&method, call->method);
+    call->rpc =
+        rpc_call_new(rpc_runtime_client(call->conn->gw->runtime), call->name, buf_span(&method),
+                     &opts, opts.streaming ? &call_rpc_ops : &call_rpc_unary_ops, call);
+    buf_done(&method);
+    if (call->rpc == NULL)
+        return err_set(err, WSPR_ELIMIT, "too many calls are under way");
+    for (size_t i = 0; i < call->args.n && r == 0; i++)
+        r = convert_arg(call, i, stage, err);
+    return r;
+}
+
+static void call_signature(struct sig_wait *w, const struct wspr_signature *sig,
+                           const struct err *err);
+
+/* A service may have changed since its signature was cached: ask once more. */
+static bool call_refetch(struct wspr_call *call)
+{
+    if (call->refetched)
+        return false;
+    call->refetched = true;
+    gateway_sig_cache_forget(call->conn, call->name);
+    call->waiting = true;
+    gateway_sig_wait_start(&call->wait, call->conn, call->name, call_signature);
+    return true;
+}
+
+static void call_signature(struct sig_wait *w, const struct wspr_signature *sig,
+                           const struct err *err)
+{
+    struct wspr_call *call = LIST_OBJECT(w, struct wspr_call, wait);
+    struct err e = ERR_INIT;
+    int stage = WSPR_STAGE_PREPARE, r = 0;
+
+    call->waiting = false;
+    if (sig == NULL) {
+        err_copy(&e, err);
+        r = err_prefix(&e, 0, "error getting service signature for %.*s: ", SPAN_ARG(call->name));
+    } else {
+        wspr_signature_unref(call->sig);
+        call->sig = wspr_signature_ref(sig);
+        call->sig_method = gateway_signature_method(sig, call->method);
+        if (call->sig_method == NULL) {
+            if (call->cached && call_refetch(call))
+                return;
+            r = err_set(&e, WSPR_EINTERNAL, "Method not found in signature: %.*s",
+                        SPAN_ARG(call->method));
+        } else if (call->sig_method->n_in != call->args.n) {
+            r = err_set(&e, WSPR_EINTERNAL,
+                        "invalid number of arguments: method %.*s takes %zu, called with %zu",
+                        SPAN_ARG(call->method), call->sig_method->n_in, call->args.n);
+        } else {
+            r = call_convert(call, &stage, &e);
+        }
+    }
+    if (r < 0)
+        call_prepare_failed(call, &e, stage);
+    else
+        rpc_call_start(call->rpc, (uint32_t)call->args.n);
+    err_done(&e);
+}
+
+/* ---- the interface ---- */
+
+static int copy_args(struct wspr_call *call, const struct wspr_spans *args)
+{
+    call->args.n = args->n;
+    call->args.items = arena_alloc(&call->arena, args->n * sizeof *args->items);
+    if (call->args.items == NULL)
+        return WSPR_ENOMEM;
+    for (size_t i = 0; i < args->n; i++) {
+        struct span s = arena_copy(&call->arena, span_of(args->items[i].p, args->items[i].len));
+
+        if (s.p == NULL)
+            return WSPR_ENOMEM;
+        call->args.items[i] = (struct wspr_span){(const char *)s.p, s.len};
+    }
+    return 0;
+}
+
+struct wspr_call *wspr_call_start(struct wspr_host *host, struct wspr_conn *conn,
+                                  const struct wspr_span *name, const struct wspr_span *method,
+                                  const struct wspr_spans *args,
+                                  const struct wspr_call_options *options,
+                                  const struct wspr_call_ops *ops, void *arg)
+{
+    struct wspr_call *call;
+
+    if (conn->phase != CONN_OPEN)
+        return NULL;
+    call = calloc(1, sizeof *call);
+    if (call == NULL)
+        return NULL;
+    list_init(&call->pipe_node);
+    list_push_back(&conn->calls, &call->node);
+    loop_task_init(&call->task, call_task, call);
+    arena_init(&call->arena, CALL_ARENA_MAX);
+    buf_init(&call->results, conn->gw->limits.out_hard);
+    call->conn = conn;
+    call->host = host;
+    call->ops = ops;
+    call->arg = arg;
+    memcpy(&call->options, options,
+           options->size < sizeof *options ? options->size : sizeof *options);
+    call->name = arena_copy(&call->arena, span_of(name->p, name->len));
+    call->method = arena_copy(&call->arena, span_of(method->p, method->len));
+    if (call->name.p == NULL || call->method.p == NULL || copy_args(call, args) < 0) {
+        call->dead = true;
+        call_free(call);
+        return NULL;
+    }
+    conn->gw->stats.calls++;
+    call->waiting = true;
+    call->cached = gateway_sig_cache_has(conn, call->name);
+    gateway_sig_wait_start(&call->wait, conn, call->name, call_signature);
+    return call;
+}
+
+int wspr_call_send(struct wspr_call *call, const char *json, size_t len)
+{
+    struct err e = ERR_INIT;
+    int r, n;
+
+    if (call->dead)
+        return WSPR_ECLOSED;
+    if (!call->started) {
+        call->send_full = true;
+        return WSPR_EAGAIN;
+    }
+    if (call->sig_method->in_stream == NULL)
+        return WSPR_ECLOSED;
+    r = rpc_call_begin_item(call->rpc);
+    if (r < 0) {
+        call->send_full = r == WSPR_EAGAIN;
+        return r;
+    }
+    arena_reset(&call->conn->gw->convert);
+    n = vom_json_encode(rpc_call_enc(call->rpc), rpc_call_buf(call->rpc),
+                        call->sig_method->in_stream, span_of(json, len), &call->conn->gw->convert,
+                        &e);
+    r = rpc_call_end_item(call->rpc, n == VOM_JSON_DONE);
+    err_done(&e);
+    if (r < 0)
+        return WSPR_ECLOSED;
+    call->send_full = r == RPC_FULL;
+    if (n != VOM_JSON_DONE)
+        return WSPR_ETYPE;
+    return r == RPC_FULL ? WSPR_FULL : 0;
+}
+
+int wspr_call_close_send(struct wspr_call *call)
+{
+    if (call->dead)
+        return WSPR_ECLOSED;
+    if (!call->started) {
+        call->send_full = true;
+        return WSPR_EAGAIN;
+    }
+    rpc_call_close_send(call->rpc);
+    return 0;
+}
+
+void wspr_call_resume(struct wspr_call *call)
+{
+    if (call->rpc != NULL)
+        rpc_call_resume(call->rpc);
+}
+
+int wspr_call_pipe(struct wspr_call *call, struct wspr_flow *flow)
+{
+    if (call->dead || flow->finished)
+        return WSPR_ECLOSED;
+    call->pipe = flow;
+    return 0;
+}

@@ -1,0 +1,463 @@
+/*
+ * One WebSocket connection.
+ *
+ *     HEAD --upgrade--> OPEN --close, error, timeout, shutdown--> CLOSING --flows finished--> freed
+ *       |                                                            ^
+ *       +--plain HTTP answer, bad head, timeout----------------------+
+ *
+ * In CLOSING nothing is read or sent any more; the socket is closed (its queued output lingers on
+ * its own), flows are cancelled, and the object waits for the plugins to finish them.
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "gateway/private.h"
+#include "gateway/signature.h"
+#include "json/writer.h"
+#include "ws/handshake.h"
+#include "ws/origin.h"
+#include "ws/surface.h"
+
+/* ---- the end ---- */
+
+static void conn_free(struct wspr_conn *c)
+{
+    struct gateway *gw = c->gw;
+
+    list_remove(&c->node);
+    loop_timer_stop(&c->ping);
+    loop_timer_stop(&c->deadline);
+    loop_timer_stop(&c->stall);
+    loop_task_cancel(&c->task);
+    gateway_sig_cache_free(c);
+    ws_dec_done(&c->dec);
+    free(c->head);
+    free(c->origin);
+    free(c);
+    gw->stats.conns--;
+    gateway_check_stopped(gw);
+}
+
+/* Tells plugins whose last flow has finished that the connection is gone; frees it after all. */
+void gateway_conn_check_gone(struct wspr_conn *c)
+{
+    bool waiting = false;
+
+    if (c->phase != CONN_CLOSING || c->busy > 0)
+        return;
+    c->busy++;
+    for (unsigned i = 0; i < c->gw->n_hosts; i++) {
+        struct wspr_host *h = c->gw->hosts[i];
+        struct conn_plugin *p = &c->plugins[i];
+
+        if (p->flows > 0) {
+            waiting = true;
+        } else if (p->open) {
+            p->open = false;
+            if (h->plugin.conn_close != NULL)
+                h->plugin.conn_close(h->ctx, c, p->state);
+        }
+    }
+    c->busy--;
+    if (waiting || !list_empty(&c->calls) || !list_empty(&c->sig_waits))
+        return;
+    conn_free(c);
+}
+
+static void conn_closing(struct wspr_conn *c)
+{
+    if (c->phase == CONN_CLOSING)
+        return;
+    c->phase = CONN_CLOSING;
+    loop_timer_stop(&c->ping);
+    loop_timer_stop(&c->stall);
+    if (c->sock != NULL)
+        loop_sock_close(c->sock);
+    c->sock = NULL;
+    loop_timer_start(&c->deadline, c->gw->limits.cancel_grace);
+    gateway_conn_schedule(c);
+}
+
+void gateway_conn_drop(struct wspr_conn *c)
+{
+    conn_closing(c);
+}
+
+void gateway_conn_close(struct wspr_conn *c, uint16_t code, const char *reason)
+{
+    if (gateway_conn_may_send(c)) {
+        ws_enc_close(&c->enc, loop_sock_out(c->sock), code, span_str(reason));
+        c->close_sent = true;
+    }
+    conn_closing(c);
+}
+
+/* Cancels what still runs. A flow that is cancelled may finish others. */
+static void conn_cancel_flows(struct wspr_conn *c)
+{
+    struct list *node;
+    struct list pending;
+
+    list_init(&pending);
+    while ((node = list_pop(&c->all)) != NULL)
+        list_push_back(&pending, node);
+    while ((node = list_pop(&pending)) != NULL) {
+        list_push_back(&c->all, node);
+        gateway_flow_cancel(LIST_OBJECT(node, struct wspr_flow, node));
+    }
+}
+
+/* Runs after the callbacks of a turn: kept messages, the end. */
+static void conn_task(void *arg)
+{
+    struct wspr_conn *c = arg;
+    struct list *node;
+
+    c->busy++;
+    if (c->phase == CONN_CLOSING && !c->over) {
+        c->over = true;
+        conn_cancel_flows(c);
+        gateway_call_cancel_all(c);
+        gateway_sig_wait_abort_all(c);
+    }
+    while (c->phase == CONN_OPEN && (node = list_pop(&c->resumed)) != NULL)
+        gateway_flow_deliver_kept(LIST_OBJECT(node, struct wspr_flow, task_node));
+    gateway_conn_update_input(c);
+    gateway_conn_leave(c);
+}
+
+void gateway_conn_schedule(struct wspr_conn *c)
+{
+    loop_worker_later(c->gw->worker, &c->task);
+}
+
+void gateway_conn_leave(struct wspr_conn *c)
+{
+    if (--c->busy == 0)
+        gateway_conn_check_gone(c);
+}
+
+/* ---- time ---- */
+
+static void conn_ping(void *arg)
+{
+    struct wspr_conn *c = arg;
+
+    if (!gateway_conn_may_send(c))
+        return;
+    ws_enc_ping(&c->enc, loop_sock_out(c->sock), span_of(NULL, 0));
+    ws_dec_tick(&c->dec);
+}
+
+static void conn_deadline(void *arg)
+{
+    struct wspr_conn *c = arg;
+
+    if (c->phase == CONN_CLOSING) {
+        for (unsigned i = 0; i < c->gw->n_hosts; i++) {
+            if (c->plugins[i].flows > 0)
+                log_write(c->gw->log, LOG_LEVEL_WARN, "gateway",
+                          "conn=%" PRIu64 " plugin=%s: %u flows are not finished long after cancel",
+                          c->number, c->gw->hosts[i]->name, c->plugins[i].flows);
+        }
+        c->gw->stats.err_plugin++;
+        return;
+    }
+    if (c->stalled != NULL || loop_sock_paused(c->sock)) {
+        /* We did not listen: silence is no sign of death. */
+        loop_timer_start(&c->deadline, c->gw->limits.read_timeout);
+        return;
+    }
+    c->gw->stats.err_timeout++;
+    log_write(c->gw->log, LOG_LEVEL_INFO, "gateway", "conn=%" PRIu64 " is silent and is closed",
+              c->number);
+    gateway_conn_close(c, WS_CLOSE_GOING_AWAY, "no sign of life");
+}
+
+/* One stream has held up the connection for too long: it fails, the others go on (DESIGN 6). */
+static void conn_stall(void *arg)
+{
+    struct wspr_conn *c = arg;
+    struct wspr_flow *f = c->stalled;
+
+    if (f == NULL)
+        return;
+    c->gw->stats.err_kept++;
+    wspr_flow_fail(f, WSPR_ELIMIT, "the service does not read the stream");
+}
+
+/* ---- input ---- */
+
+void gateway_conn_update_input(struct wspr_conn *c)
+{
+    bool hold = c->barrier != NULL || c->stalled != NULL;
+
+    if (c->phase != CONN_OPEN || hold == loop_sock_paused(c->sock))
+        return;
+    if (hold)
+        loop_sock_pause(c->sock);
+    else
+        loop_sock_resume(c->sock);
+}
+
+static void conn_event(struct wspr_conn *c, const struct ws_event *ev)
+{
+    switch (ev->kind) {
+    case WS_EVENT_DATA:
+        gateway_conn_message(c, ev->payload);
+        break;
+    case WS_EVENT_PING:
+        if (gateway_conn_may_send(c))
+            ws_enc_pong(&c->enc, loop_sock_out(c->sock), ev->payload);
+        break;
+    case WS_EVENT_PONG:
+        break;
+    case WS_EVENT_CLOSE:
+        if (gateway_conn_may_send(c))
+            ws_enc_close_echo(&c->enc, loop_sock_out(c->sock), ev);
+        c->close_sent = true;
+        conn_closing(c);
+        break;
+    }
+}
+
+static size_t conn_frames(struct wspr_conn *c, uint8_t *p, size_t len)
+{
+    size_t used = 0;
+
+    loop_timer_start(&c->deadline, c->gw->limits.read_timeout);
+    while (c->phase == CONN_OPEN && used < len && c->barrier == NULL && c->stalled == NULL) {
+        struct ws_event ev;
+        size_t n;
+        int r = ws_dec_next(&c->dec, p + used, len - used, &n, &ev);
+
+        used += n;
+        if (r == 0)
+            break;
+        if (r < 0) {
+            c->gw->stats.err_protocol++;
+            log_write(c->gw->log, LOG_LEVEL_INFO, "gateway", "conn=%" PRIu64 " is closed: %s",
+                      c->number, c->dec.close_reason);
+            gateway_conn_close(c, c->dec.close_code, c->dec.close_reason);
+            break;
+        }
+        conn_event(c, &ev);
+    }
+    gateway_conn_update_input(c);
+    return c->phase == CONN_OPEN ? used : len;
+}
+
+/* ---- HTTP ---- */
+
+static void conn_answer(struct wspr_conn *c, const struct ws_http_answer *answer, bool head_only)
+{
+    c->gw->stats.http_answers++;
+    ws_http_answer_write(loop_sock_out(c->sock), answer, head_only);
+    conn_closing(c);
+}
+
+/* A page of another site that got here by a rebound name is not ours to serve (DESIGN 14). */
+static bool conn_host_allowed(struct wspr_conn *c)
+{
+    struct span host = ws_http_header(c->head, "Host");
+    struct ws_origin parsed;
+    char quoted[128];
+
+    if (host.p == NULL)
+        return true;
+    if (ws_host_parse(host, &parsed) == 0 && ws_host_is_loopback(&parsed))
+        return true;
+    log_write(c->gw->log, LOG_LEVEL_WARN, "gateway", "conn=%" PRIu64 " from %s refused: Host %s",
+              c->number, c->remote, log_quote(quoted, sizeof quoted, host.p, host.len));
+    c->gw->stats.refused++;
+    return false;
+}
+
+static int conn_upgrade(struct wspr_conn *c)
+{
+    struct ws_dec_options opt = {
+        .role = WS_SERVER,
+        .strict = c->gw->strict_utf8,
+        .limits = WS_LIMITS,
+    };
+    struct span origin = ws_http_header(c->head, "Origin");
+
+    opt.limits.message = c->gw->limits.message_max;
+    c->origin = mem_strndup(origin.p != NULL ? (const char *)origin.p : "", origin.len);
+    if (c->origin == NULL)
+        return WSPR_ENOMEM;
+    ws_handshake_respond(loop_sock_out(c->sock), c->head);
+    ws_dec_init(&c->dec, &opt);
+    ws_enc_init(&c->enc, WS_SERVER, 0);
+    c->phase = CONN_OPEN;
+    c->gw->stats.upgraded++;
+    loop_timer_start_every(&c->ping, c->gw->limits.ping_period);
+    return gateway_conn_send_first(c);
+}
+
+static void conn_request(struct wspr_conn *c)
+{
+    struct ws_http_answer answer;
+    bool head_only = ws_http_is_head(c->head);
+
+    if (!conn_host_allowed(c)) {
+        ws_http_answer_status(403, &answer);
+        conn_answer(c, &answer, head_only);
+        return;
+    }
+    if (ws_surface_route(c->head, &answer) != WS_ROUTE_UPGRADE) {
+        conn_answer(c, &answer, head_only);
+        return;
+    }
+    if (conn_upgrade(c) < 0)
+        gateway_conn_drop(c);
+    free(c->head);
+    c->head = NULL;
+}
+
+static size_t conn_head(struct wspr_conn *c, uint8_t *p, size_t len)
+{
+    struct ws_http_answer answer;
+    int r = ws_http_head_feed(c->head, p, len, NULL);
+
+    if (r == 0)
+        return 0;
+    if (r < 0) {
+        ws_http_answer_error(r, &answer);
+        conn_answer(c, &answer, false);
+        return len;
+    }
+    conn_request(c);
+    return (size_t)r;
+}
+
+/* ---- the socket's callbacks ---- */
+
+static size_t conn_data(void *arg, uint8_t *p, size_t len)
+{
+    struct wspr_conn *c = arg;
+    size_t used = 0;
+
+    c->busy++;
+    if (c->phase == CONN_HEAD)
+        used = conn_head(c, p, len);
+    if (c->phase == CONN_OPEN && used < len)
+        used += conn_frames(c, p + used, len - used);
+    else if (c->phase == CONN_CLOSING)
+        used = len;
+    gateway_conn_leave(c);
+    return used;
+}
+
+static void conn_sock_closed(void *arg, const struct err *why)
+{
+    struct wspr_conn *c = arg;
+
+    if (why->code == WSPR_ELIMIT)
+        log_write(c->gw->log, LOG_LEVEL_INFO, "gateway", "conn=%" PRIu64 " is closed: %s",
+                  c->number, err_text(why));
+    gateway_conn_drop(c);
+}
+
+static void conn_drained(void *arg)
+{
+    struct wspr_conn *c = arg;
+
+    if (c->phase == CONN_OPEN)
+        gateway_conn_writable(c);
+}
+
+static const struct loop_sock_ops conn_sock_ops = {
+    .data = conn_data,
+    .closed = conn_sock_closed,
+    .drained = conn_drained,
+};
+
+static struct wspr_conn *conn_new(struct gateway *gw, const struct loop_addr *peer)
+{
+    struct wspr_conn *c = calloc(1, sizeof *c + gw->n_hosts * sizeof c->plugins[0]);
+
+    if (c == NULL)
+        return NULL;
+    c->head = malloc(sizeof *c->head);
+    if (c->head == NULL) {
+        free(c);
+        return NULL;
+    }
+    ws_http_head_init(c->head, false, NULL);
+    c->gw = gw;
+    c->number = ++gw->next_conn;
+    list_init(&c->all);
+    list_init(&c->resumed);
+    list_init(&c->calls);
+    list_init(&c->sig_waits);
+    loop_timer_init(&c->ping, gw->worker, conn_ping, c);
+    loop_timer_init(&c->deadline, gw->worker, conn_deadline, c);
+    loop_timer_init(&c->stall, gw->worker, conn_stall, c);
+    loop_task_init(&c->task, conn_task, c);
+    loop_addr_text(peer, c->remote);
+    list_push_back(&gw->conns, &c->node);
+    gw->stats.conns++;
+    return c;
+}
+
+void gateway_conn_accept(struct gateway *gw, int fd, const struct loop_addr *peer)
+{
+    struct loop_sock_opts opts = {
+        .ops = &conn_sock_ops,
+        .in_max = (size_t)gw->limits.message_max + 65536,
+        .out_max = gw->limits.out_hard,
+        .out_low = gw->limits.out_soft / 2,
+    };
+    struct wspr_conn *c = gw->stats.conns < gw->limits.conns ? conn_new(gw, peer) : NULL;
+    struct err e = ERR_INIT;
+
+    opts.arg = c;
+    if (c == NULL) {
+        close(fd);
+        gw->stats.refused++;
+        log_write(gw->log, LOG_LEVEL_WARN, "gateway", "a connection is refused: %s",
+                  gw->stats.conns >= gw->limits.conns ? "too many connections" : "out of memory");
+        return;
+    }
+    gw->stats.accepted++;
+    if (loop_sock_adopt(gw->worker, fd, &opts, &c->sock, &e) < 0) {
+        log_write(gw->log, LOG_LEVEL_WARN, "gateway", "a connection is dropped: %s", err_text(&e));
+        conn_free(c);
+    } else {
+        loop_timer_start(&c->deadline, gw->limits.handshake_timeout);
+    }
+    err_done(&e);
+}
+
+/* ---- <wspr/conn.h> ---- */
+
+uint64_t wspr_conn_number(const struct wspr_conn *c)
+{
+    return c->number;
+}
+
+const char *wspr_conn_origin(const struct wspr_conn *c)
+{
+    return c->origin != NULL ? c->origin : "";
+}
+
+const char *wspr_conn_remote(const struct wspr_conn *c)
+{
+    return c->remote;
+}
+
+void *wspr_conn_state(struct wspr_host *host, struct wspr_conn *c)
+{
+    return c->plugins[host->index].state;
+}
+
+int wspr_conn_is_closing(const struct wspr_conn *c)
+{
+    return c->phase != CONN_OPEN;
+}

@@ -1,0 +1,173 @@
+#include "config.h"
+#include "gateway/gateway.h"
+
+#include <stdlib.h>
+
+#include <gnutls/crypto.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "gateway/private.h"
+
+static const struct gateway_limits gateway_limits_default = {
+    .conns = 65536,
+    .flows_per_conn = 4096,
+    .kept_per_flow = 1024 * 1024,
+    .message_max = 16 * 1024 * 1024,
+    .out_soft = 256 * 1024,
+    .out_hard = 64 * 1024 * 1024,
+    .signatures = 1024,
+    .lookup_timeout = 10 * CLOCK_S,
+    .signature_ttl = 3600 * CLOCK_S,
+    .handshake_timeout = 10 * CLOCK_S,
+    .ping_period = 50 * CLOCK_S,
+    .read_timeout = 60 * CLOCK_S,
+    .stall_timeout = 10 * CLOCK_S,
+    .cancel_grace = 30 * CLOCK_S,
+};
+
+static void limits_complete(struct gateway_limits *l)
+{
+    const struct gateway_limits *d = &gateway_limits_default;
+
+#define TAKE(member)                                                                               \
+    if (l->member == 0)                                                                            \
+    l->member = d->member
+    TAKE(conns);
+    TAKE(flows_per_conn);
+    TAKE(kept_per_flow);
+    TAKE(message_max);
+    TAKE(out_soft);
+    TAKE(out_hard);
+    TAKE(signatures);
+    TAKE(lookup_timeout);
+    TAKE(signature_ttl);
+    TAKE(handshake_timeout);
+    TAKE(ping_period);
+    TAKE(read_timeout);
+    TAKE(stall_timeout);
+    TAKE(cancel_grace);
+#undef TAKE
+}
+
+static void gateway_free(struct gateway *gw)
+{
+    if (gw == NULL)
+        return;
+    gateway_plugin_unload_all(gw);
+    gateway_flow_free_spares(gw);
+    loop_listener_free(gw->listener);
+    arena_done(&gw->scratch);
+    arena_done(&gw->convert);
+    buf_done(&gw->text);
+    free(gw->roots);
+    free(gw);
+}
+
+static void gateway_stopped(void *arg)
+{
+    struct gateway *gw = arg;
+    void (*stopped)(void *) = gw->stopped;
+    void *stopped_arg = gw->stopped_arg;
+
+    gateway_free(gw);
+    if (stopped != NULL)
+        stopped(stopped_arg);
+}
+
+int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct err *err)
+{
+    struct gateway *gw = calloc(1, sizeof *gw);
+    int r = 0;
+
+    if (gw == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    gw->worker = opts->worker;
+    gw->offload = opts->offload;
+    gw->runtime = opts->runtime;
+    gw->log = opts->log;
+    gw->strict_utf8 = opts->strict_utf8;
+    gw->limits = opts->limits;
+    limits_complete(&gw->limits);
+    list_init(&gw->conns);
+    list_init(&gw->spare_flows);
+    loop_task_init(&gw->stop_task, gateway_stopped, gw);
+    arena_init(&gw->scratch, (size_t)gw->limits.message_max * 2);
+    arena_init(&gw->convert, (size_t)gw->limits.message_max * 4);
+    buf_init(&gw->text, (size_t)gw->limits.out_hard);
+    if (gnutls_rnd(GNUTLS_RND_NONCE, &gw->hash_key, sizeof gw->hash_key) < 0)
+        r = err_set(err, WSPR_ECRYPTO, "no random numbers can be had");
+    if (r == 0 && opts->roots != NULL) {
+        gw->roots = mem_strndup(opts->roots, strlen(opts->roots));
+        if (gw->roots == NULL)
+            r = err_set(err, WSPR_ENOMEM, "out of memory");
+    }
+    for (size_t i = 0; i < opts->n_plugins && r == 0; i++)
+        r = gateway_plugin_load(gw, opts->plugin_dir, opts->plugins[i], err);
+    if (r < 0) {
+        gateway_free(gw);
+        return r;
+    }
+    *ret_gw = gw;
+    return 0;
+}
+
+static void gateway_accepted(void *arg, int fd, const struct loop_addr *peer)
+{
+    gateway_conn_accept(arg, fd, peer);
+}
+
+static void gateway_trouble(void *arg, const struct err *why)
+{
+    struct gateway *gw = arg;
+
+    log_write(gw->log, LOG_LEVEL_WARN, "gateway", "accepting connections pauses: %s",
+              err_text(why));
+}
+
+static const struct loop_listener_ops gateway_listener_ops = {
+    .accepted = gateway_accepted,
+    .trouble = gateway_trouble,
+};
+
+int gateway_listen(struct gateway *gw, const char *address, struct err *err)
+{
+    return loop_listener_new(gw->worker, address, &gateway_listener_ops, gw, &gw->listener, err);
+}
+
+uint16_t gateway_port(const struct gateway *gw)
+{
+    const struct loop_addr *a = loop_listener_addr(gw->listener);
+
+    return ntohs(a->u.sa.sa_family == AF_INET6 ? a->u.in6.sin6_port : a->u.in.sin_port);
+}
+
+void gateway_check_stopped(struct gateway *gw)
+{
+    if (!gw->stopping || !list_empty(&gw->conns))
+        return;
+    gateway_sig_fetch_drop(gw);
+    for (unsigned i = 0; i < gw->n_hosts; i++) {
+        if (gw->hosts[i]->offloads > 0)
+            return;
+    }
+    loop_worker_reap(gw->worker, &gw->stop_task);
+}
+
+void gateway_stop(struct gateway *gw, void (*done)(void *arg), void *arg)
+{
+    gw->stopping = true;
+    gw->stopped = done;
+    gw->stopped_arg = arg;
+    loop_listener_free(gw->listener);
+    gw->listener = NULL;
+    LIST_FOREACH_SAFE (node, after, &gw->conns)
+        gateway_conn_close(LIST_OBJECT(node, struct wspr_conn, node), WS_CLOSE_GOING_AWAY,
+                           "the gateway stops");
+    gateway_check_stopped(gw);
+}
+
+const struct gateway_stats *gateway_stats(const struct gateway *gw)
+{
+    return &gw->stats;
+}

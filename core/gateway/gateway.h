@@ -1,0 +1,79 @@
+/*
+ * The gateway: WebSocket connections of pages, the handler plugins that serve their messages, and
+ * what these need of the network.
+ *
+ *     socket -> http head -> frames -> envelope -> dispatch table -> plugin
+ *                                                                      |
+ *     socket <- frames <- envelope <---- flow (send, finish, fail) <---+--> calls, signatures
+ *
+ * A gateway belongs to one worker; everything here is used on its loop.
+ */
+#ifndef GATEWAY_GATEWAY_H
+#define GATEWAY_GATEWAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/span.h"
+
+struct gateway;
+struct loop_offload;
+struct loop_worker;
+struct rpc_runtime;
+
+struct gateway_limits {
+    uint32_t conns;            /* connections at once */
+    uint32_t flows_per_conn;   /* flows that one page may have open */
+    uint32_t kept_per_flow;    /* bytes of stream values that wait until a call is up */
+    uint32_t message_max;      /* bytes of one message of a page */
+    uint32_t out_soft;         /* bytes queued to a page from which senders are told to wait */
+    uint32_t out_hard;         /* bytes queued to a page that end its connection */
+    uint32_t signatures;       /* signatures that one connection caches */
+    int64_t lookup_timeout;    /* nanoseconds for fetching a signature */
+    int64_t signature_ttl;     /* nanoseconds after its last use that a cached one is good */
+    int64_t handshake_timeout; /* nanoseconds for the HTTP head */
+    int64_t ping_period;       /* nanoseconds between pings */
+    int64_t read_timeout;      /* nanoseconds without any frame until the connection ends */
+    int64_t stall_timeout;     /* nanoseconds that one full stream may hold up its connection */
+    int64_t cancel_grace;      /* nanoseconds until an unfinished flow is its plugin's fault */
+};
+
+/* Counters only grow; `conns` and `flows` are gauges. */
+struct gateway_stats {
+    uint64_t accepted, refused, upgraded, http_answers;
+    uint64_t messages_in, frames_out;
+    uint64_t bad_envelopes, unknown_types, dropped_messages;
+    uint64_t flows_opened, flows_failed, calls, signatures_fetched, signatures_cached;
+    uint64_t err_flow_limit, err_kept, err_timeout, err_protocol, err_memory, err_plugin;
+    uint64_t conns, flows;
+};
+
+struct gateway_opts {
+    struct loop_worker *worker; /* borrowed, as are the next three */
+    struct loop_offload *offload;
+    struct rpc_runtime *runtime;
+    const struct log *log;
+    const char *plugin_dir;
+    const char *const *plugins; /* names, in the order in which they are loaded */
+    size_t n_plugins;
+    const char *roots; /* for the first frame: comma-separated; NULL: none */
+    bool strict_utf8;
+    struct gateway_limits limits; /* zeros: defaults */
+};
+
+/* Loads the plugins. WSPR_EINVAL names the plugin and why it was refused. */
+int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct err *err);
+/* Listens on "host:port". The text is that of spec websocket 1 for a port in use. */
+int gateway_listen(struct gateway *gw, const char *address, struct err *err);
+/* The port that the listener has. */
+uint16_t gateway_port(const struct gateway *gw);
+/*
+ * Stops listening, says goodbye to every page, waits for the plugins to finish their flows, unloads
+ * them, frees the gateway and then calls done (may be NULL).
+ */
+void gateway_stop(struct gateway *gw, void (*done)(void *arg), void *arg);
+const struct gateway_stats *gateway_stats(const struct gateway *gw);
+
+#endif

@@ -1,0 +1,291 @@
+/* Host functions that are not about flows or calls: log, options, posts, work, timers, messages. */
+#include "config.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "gateway/private.h"
+#include "json/table.h"
+#include "json/tree.h"
+#include "wspr/json.h"
+#include "wspr/reader.h"
+
+/* ---- log ---- */
+
+void wspr_log(struct wspr_host *h, enum wspr_log_level level, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    log_vwrite(h->gw->log, (enum log_level)level, h->name, fmt, ap);
+    va_end(ap);
+}
+
+const char *wspr_quote(char *out, size_t size, const char *text, size_t len)
+{
+    return log_quote(out, size, text, len);
+}
+
+/* ---- options: the rows' defaults, until there is a configuration file ---- */
+
+static const struct wspr_option *find_option(const struct wspr_host *h, const char *name)
+{
+    const char *row = (const char *)h->plugin.options;
+
+    for (size_t i = 0; i < h->plugin.n_options; i++, row += h->plugin.abi.option_size) {
+        const struct wspr_option *o = (const struct wspr_option *)(const void *)row;
+
+        if (strcmp(o->name, name) == 0)
+            return o;
+    }
+    return NULL;
+}
+
+const char *wspr_option_string(struct wspr_host *h, const char *name)
+{
+    const struct wspr_option *o = find_option(h, name);
+
+    return o != NULL && o->def != NULL ? o->def : "";
+}
+
+int64_t wspr_option_int(struct wspr_host *h, const char *name)
+{
+    return strtoll(wspr_option_string(h, name), NULL, 10);
+}
+
+int wspr_option_bool(struct wspr_host *h, const char *name)
+{
+    const char *v = wspr_option_string(h, name);
+
+    return strcmp(v, "true") == 0 || strcmp(v, "yes") == 0 || strcmp(v, "on") == 0 ||
+           strcmp(v, "1") == 0;
+}
+
+/* ---- posts and work ---- */
+
+struct host_work {
+    struct loop_job job;
+    struct wspr_host *host;
+    void (*work)(void *arg);
+    void (*done)(void *arg);
+    void *arg;
+};
+
+int wspr_post(struct wspr_host *h, void (*fn)(void *arg), void *arg)
+{
+    return loop_worker_post(h->gw->worker, fn, arg);
+}
+
+static void work_run(void *arg)
+{
+    struct host_work *w = arg;
+
+    w->work(w->arg);
+}
+
+static void work_done(void *arg, int status)
+{
+    struct host_work *w = arg;
+    struct gateway *gw = w->host->gw;
+
+    w->host->offloads--;
+    w->done(w->arg);
+    free(w);
+    gateway_check_stopped(gw);
+}
+
+int wspr_offload(struct wspr_host *h, void (*work)(void *arg), void (*done)(void *arg), void *arg)
+{
+    struct host_work *w = malloc(sizeof *w);
+    int r;
+
+    if (w == NULL)
+        return WSPR_ENOMEM;
+    w->host = h;
+    w->work = work;
+    w->done = done;
+    w->arg = arg;
+    loop_job_init(&w->job, work_run, work_done, w);
+    r = loop_offload_submit(h->gw->offload, h->gw->worker, LOOP_LANE_WAIT, &w->job);
+    if (r < 0) {
+        free(w);
+        return r;
+    }
+    h->offloads++;
+    return 0;
+}
+
+/* ---- timers ---- */
+
+struct wspr_timer {
+    struct list node;
+    struct loop_timer timer;
+};
+
+struct wspr_timer *wspr_timer_new(struct wspr_host *h, void (*fn)(void *arg), void *arg)
+{
+    struct wspr_timer *t = malloc(sizeof *t);
+
+    if (t == NULL)
+        return NULL;
+    loop_timer_init(&t->timer, h->gw->worker, fn, arg);
+    list_push_back(&h->timers, &t->node);
+    return t;
+}
+
+void wspr_timer_start(struct wspr_timer *t, uint64_t ms)
+{
+    if (ms > INT64_MAX / CLOCK_MS)
+        ms = INT64_MAX / CLOCK_MS;
+    loop_timer_start(&t->timer, (int64_t)ms * CLOCK_MS);
+}
+
+void wspr_timer_stop(struct wspr_timer *t)
+{
+    loop_timer_stop(&t->timer);
+}
+
+void wspr_timer_free(struct wspr_timer *t)
+{
+    if (t == NULL)
+        return;
+    loop_timer_stop(&t->timer);
+    list_remove(&t->node);
+    free(t);
+}
+
+/* Takes back what the plugin forgot. */
+void gateway_host_stop(struct wspr_host *h)
+{
+    while (!list_empty(&h->timers))
+        wspr_timer_free(LIST_OBJECT(h->timers.next, struct wspr_timer, node));
+}
+
+/* ---- messages ---- */
+
+uint32_t wspr_msg_type(const struct wspr_msg *m)
+{
+    return m->type;
+}
+
+int64_t wspr_msg_id(const struct wspr_msg *m)
+{
+    return m->id;
+}
+
+const char *wspr_msg_data(const struct wspr_msg *m, size_t *ret_len)
+{
+    *ret_len = m->data.len;
+    return m->data.p != NULL ? (const char *)m->data.p : "";
+}
+
+const struct wspr_msg *wspr_msg_keep(const struct wspr_msg *m)
+{
+    struct wspr_msg *k;
+
+    if (m->refs > 0) {
+        /* A kept message is ours alone: only the loop's thread counts. */
+        ((struct wspr_msg *)(uintptr_t)m)->refs++;
+        return m;
+    }
+    k = malloc(sizeof *k + m->data.len);
+    if (k == NULL)
+        return NULL;
+    *k = *m;
+    k->refs = 1;
+    if (m->data.len > 0)
+        memcpy(k->copy, m->data.p, m->data.len);
+    k->data = span_of(k->copy, m->data.len);
+    list_init(&k->node);
+    return k;
+}
+
+void wspr_msg_release(const struct wspr_msg *m)
+{
+    struct wspr_msg *k = (struct wspr_msg *)(uintptr_t)m;
+
+    if (k != NULL && k->refs > 0 && --k->refs == 0)
+        free(k);
+}
+
+/* ---- <wspr/reader.h>, <wspr/json.h> ---- */
+
+#define READ_FIELDS_MAX 64
+
+struct wspr_reading {
+    struct arena arena;
+};
+
+_Static_assert(sizeof(struct wspr_span) == sizeof(struct span) &&
+                   offsetof(struct wspr_span, len) == offsetof(struct span, len),
+               "the spans of plugins are ours");
+_Static_assert(sizeof(struct wspr_spans) == sizeof(struct json_spans) &&
+                   offsetof(struct wspr_spans, n) == offsetof(struct json_spans, n),
+               "the lists of plugins are ours");
+_Static_assert((int)WSPR_FIELD_STRING == JSON_FIELD_STRING &&
+                   (int)WSPR_FIELD_RAWS == JSON_FIELD_RAWS,
+               "the kinds of plugins are ours");
+
+static int tell(const struct err *e, char *error, size_t error_size)
+{
+    size_t n = strlen(err_text(e));
+
+    if (error_size > 0) {
+        if (n >= error_size)
+            n = error_size - 1;
+        memcpy(error, err_text(e), n);
+        error[n] = '\0';
+    }
+    return e->code;
+}
+
+int wspr_read_object(const char *text, size_t len, const struct wspr_field *fields, size_t n_fields,
+                     const char *type_name, void *target, struct wspr_reading **ret_reading,
+                     char *error, size_t error_size)
+{
+    struct json_field rows[READ_FIELDS_MAX];
+    struct json_table table = {type_name, rows, n_fields, 0};
+    struct wspr_reading *reading;
+    struct err e = ERR_INIT;
+    int r;
+
+    if (n_fields > READ_FIELDS_MAX)
+        return WSPR_EINVAL;
+    for (size_t i = 0; i < n_fields; i++)
+        rows[i] = (struct json_field){fields[i].name, fields[i].kind, fields[i].offset,
+                                      fields[i].type_name, NULL};
+    reading = malloc(sizeof *reading);
+    if (reading == NULL)
+        return WSPR_ENOMEM;
+    arena_init(&reading->arena, len * 4 + 65536);
+    r = json_decode(span_of(text, len), &table, target, &reading->arena, 0, 0, &e);
+    if (r < 0) {
+        tell(&e, error, error_size);
+        wspr_reading_free(reading);
+    } else {
+        *ret_reading = reading;
+    }
+    err_done(&e);
+    return r;
+}
+
+void wspr_reading_free(struct wspr_reading *reading)
+{
+    if (reading == NULL)
+        return;
+    arena_done(&reading->arena);
+    free(reading);
+}
+
+int wspr_json_parse(const char *text, size_t len, struct json_object **ret_tree, char *error,
+                    size_t error_size)
+{
+    struct err e = ERR_INIT;
+    int r = json_tree_read(span_of(text, len), 0, 0, ret_tree, &e);
+
+    if (r < 0)
+        tell(&e, error, error_size);
+    err_done(&e);
+    return r;
+}

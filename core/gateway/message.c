@@ -1,0 +1,142 @@
+/*
+ * From a message of a page to its handler (spec: websocket 5).
+ *
+ *     text -> envelope {id, data, type} -> claim of the type -> flow -> handler
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "gateway/private.h"
+#include "json/table.h"
+
+struct envelope {
+    int64_t id;
+    int64_t type;
+    struct span data;
+};
+
+static const struct json_field envelope_fields[] = {
+    {"id", JSON_FIELD_INT64, offsetof(struct envelope, id), "int64", NULL},
+    {"data", JSON_FIELD_STRING, offsetof(struct envelope, data), "string", NULL},
+    {"type", JSON_FIELD_INT64, offsetof(struct envelope, type), "wspr.websocketMessageType", NULL},
+};
+
+static const struct json_table envelope_table =
+    JSON_TABLE(struct envelope, "wspr.websocketMessage", envelope_fields);
+
+/* The reference's words, in a frame that is not JSON: old clients ignore it (spec: 5.2). */
+static void bad_envelope(struct wspr_conn *c, const struct err *e)
+{
+    struct buf *text = &c->gw->text;
+
+    c->gw->stats.bad_envelopes++;
+    buf_reset(text);
+    buf_printf(text, "can't unmarshall JSONMessage: %s", err_text(e));
+    gateway_conn_send_text(c, buf_span(text));
+}
+
+static void reply_error(struct wspr_conn *c, int64_t id, int code, const char *text)
+{
+    gateway_conn_send_error(c, id, span_str(err_code_id(code)), span_str(text));
+}
+
+static struct gateway_claim *find_claim(struct gateway *gw, int64_t type)
+{
+    if (type < 0 || type >= GATEWAY_TYPES || gw->claims[type].host == NULL)
+        return NULL;
+    return &gw->claims[type];
+}
+
+/* Does what the handler's answer asks for. */
+static void handled(struct wspr_flow *f, const struct gateway_claim *claim, int r)
+{
+    if (r < 0 && !f->finished)
+        wspr_flow_fail(f, r, err_code_text(r));
+    else if (r == WSPR_DONE && !f->finished && (claim->claim.flags & 3) != WSPR_USES)
+        gateway_flow_end(f);
+    else if (r == WSPR_PENDING && !f->finished && (claim->claim.flags & WSPR_BARRIER) != 0)
+        f->conn->barrier = f;
+}
+
+static void dispatch_new(struct wspr_conn *c, const struct gateway_claim *claim,
+                         const struct wspr_msg *msg)
+{
+    bool opens = (claim->claim.flags & 3) == WSPR_OPENS;
+    struct gateway *gw = c->gw;
+    struct wspr_flow *f;
+    int r;
+
+    if (c->n_flows >= gw->limits.flows_per_conn) {
+        gw->stats.err_flow_limit++;
+        reply_error(c, msg->id, WSPR_ELIMIT, "too many requests are under way");
+        return;
+    }
+    if (opens && gateway_flow_find(c, msg->id, FLOW_PAGE) != NULL) {
+        reply_error(c, msg->id, WSPR_EEXISTS, "this id is in use");
+        return;
+    }
+    r = gateway_plugin_open_conn(claim->host, c);
+    f = r == 0 ? gateway_flow_new(c, claim->host, msg->id, FLOW_PAGE, opens) : NULL;
+    if (f == NULL) {
+        reply_error(c, msg->id, WSPR_ENOMEM, err_code_text(r < 0 ? r : WSPR_ENOMEM));
+        return;
+    }
+    f->busy++;
+    handled(f, claim, claim->claim.handle(claim->host->ctx, f, msg));
+    gateway_flow_leave(f);
+}
+
+/* A message without a flow behind it is dropped without a word (spec: 12). */
+static void dispatch_uses(struct wspr_conn *c, const struct gateway_claim *claim,
+                          const struct wspr_msg *msg)
+{
+    struct wspr_flow *f = gateway_flow_find(c, msg->id, FLOW_HOST);
+
+    if (f == NULL)
+        f = gateway_flow_find(c, msg->id, FLOW_PAGE);
+    if (f == NULL || gateway_plugin_open_conn(claim->host, c) < 0) {
+        c->gw->stats.dropped_messages++;
+        return;
+    }
+    f->busy++;
+    c->delivering = NULL;
+    handled(f, claim, claim->claim.handle(claim->host->ctx, f, msg));
+    if (c->delivering == f && !f->finished)
+        gateway_flow_deliver(f, msg);
+    c->delivering = NULL;
+    gateway_flow_leave(f);
+}
+
+void gateway_conn_message(struct wspr_conn *c, struct span payload)
+{
+    struct envelope env = {0};
+    struct gateway *gw = c->gw;
+    struct gateway_claim *claim;
+    struct wspr_msg msg = {0};
+    struct err e = ERR_INIT;
+    char text[64];
+
+    gw->stats.messages_in++;
+    arena_reset(&gw->scratch);
+    if (json_decode(payload, &envelope_table, &env, &gw->scratch, 0, 0, &e) < 0) {
+        bad_envelope(c, &e);
+        err_done(&e);
+        return;
+    }
+    claim = find_claim(gw, env.type);
+    if (claim == NULL) {
+        gw->stats.unknown_types++;
+        snprintf(text, sizeof text, "unknown message type: %" PRId64, env.type);
+        reply_error(c, env.id, WSPR_EUNKNOWN, text);
+        return;
+    }
+    msg.id = env.id;
+    msg.type = (uint32_t)env.type;
+    msg.data = env.data;
+    if ((claim->claim.flags & 3) == WSPR_USES)
+        dispatch_uses(c, claim, &msg);
+    else
+        dispatch_new(c, claim, &msg);
+}

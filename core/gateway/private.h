@@ -1,0 +1,213 @@
+/* The inside of the gateway, shared by the files of core/gateway. */
+#ifndef GATEWAY_PRIVATE_H
+#define GATEWAY_PRIVATE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/hash.h"
+#include "base/list.h"
+#include "gateway/gateway.h"
+#include "loop/listener.h"
+#include "loop/offload.h"
+#include "loop/sock.h"
+#include "loop/timer.h"
+#include "loop/worker.h"
+#include "ws/codec.h"
+#include "ws/http.h"
+#include "wspr/plugin.h"
+#include "wspr/rpc.h"
+
+#define GATEWAY_TYPES   1024 /* message types that can be claimed: 0 … 1023 */
+#define GATEWAY_PLUGINS 64   /* plugins that can be loaded */
+
+struct sig_fetch;
+struct sig_entry;
+
+/* One plugin on this worker; what <wspr/plugin.h> calls the host. */
+struct wspr_host {
+    struct gateway *gw;
+    void *handle;              /* of dlopen; NULL if linked in (tests) */
+    struct wspr_plugin plugin; /* copied, zero where the plugin's table was shorter */
+    void *ctx;
+    unsigned index;
+    struct list posts;  /* struct host_post: queued calls */
+    struct list timers; /* struct wspr_timer */
+    unsigned offloads;  /* work that is out */
+    char *name;
+};
+
+/* One row of the dispatch table. */
+struct gateway_claim {
+    struct wspr_host *host; /* NULL: nobody claims the type */
+    struct wspr_claim claim;
+};
+
+struct gateway {
+    struct loop_worker *worker;
+    struct loop_offload *offload;
+    struct rpc_runtime *runtime;
+    const struct log *log;
+    struct gateway_limits limits;
+    struct gateway_stats stats;
+    struct loop_listener *listener;
+    struct hash_key hash_key;
+    char *roots;
+    bool strict_utf8;
+    bool stopping;
+    void (*stopped)(void *arg);
+    void *stopped_arg;
+    struct loop_task stop_task;
+    struct list conns;
+    uint64_t next_conn;
+    struct arena scratch; /* for one message of a page at a time */
+    struct arena convert; /* for one conversion of JSON at a time */
+    struct buf text;      /* for one piece of JSON at a time */
+    struct list spare_flows;
+    unsigned n_spare_flows;
+    struct sig_fetch *fetches; /* hash by name and identity: signatures that are on their way */
+    unsigned n_hosts;
+    struct wspr_host *hosts[GATEWAY_PLUGINS];
+    struct gateway_claim claims[GATEWAY_TYPES];
+};
+
+/* A message of a page. On the stack while it is dispatched; kept ones are on the heap. */
+struct wspr_msg {
+    struct list node;
+    int64_t id;
+    uint32_t type;
+    unsigned refs; /* 0: on the stack */
+    struct span data;
+    uint8_t copy[];
+};
+
+enum flow_opener { FLOW_PAGE, FLOW_HOST };
+
+struct wspr_flow {
+    UT_hash_handle hh;     /* in conn->flows, unless it is a one-shot */
+    struct list node;      /* in conn->all */
+    struct list task_node; /* in conn->resumed */
+    struct wspr_conn *conn;
+    struct wspr_host *host;
+    void *state;
+    struct flow_key {
+        int64_t id;
+        int64_t opener;
+    } key;
+    bool in_table;
+    bool cancelled;   /* flow_cancel was called */
+    bool finished;    /* dead to its plugin; freed when not busy */
+    bool full;        /* a send said WSPR_FULL: flow_writable is due */
+    bool again;       /* flow_data said WSPR_AGAIN: messages are kept until resumed */
+    bool resumed;     /* wspr_flow_resume was called */
+    unsigned busy;    /* callbacks on the stack that use it afterwards */
+    struct list kept; /* struct wspr_msg */
+    size_t kept_bytes;
+    struct list pipes; /* calls that are piped into it and hold back */
+};
+
+enum conn_phase { CONN_HEAD, CONN_OPEN, CONN_CLOSING, CONN_GONE };
+
+/* What a plugin has on one connection. */
+struct conn_plugin {
+    bool open;
+    unsigned flows; /* unfinished ones; conn_close waits for none */
+    void *state;
+};
+
+struct wspr_conn {
+    struct list node;
+    struct gateway *gw;
+    struct loop_sock *sock;
+    enum conn_phase phase;
+    uint64_t number;
+    unsigned busy;             /* callbacks on the stack that use it afterwards */
+    struct ws_http_head *head; /* only during the handshake */
+    struct ws_dec dec;
+    struct ws_enc enc;
+    bool close_sent;
+    bool over;               /* the socket is gone or will not be read again */
+    struct wspr_flow *flows; /* hash by (opener, id) */
+    struct list all;         /* every unfinished flow */
+    struct list resumed;     /* flows whose kept messages are to be delivered */
+    unsigned n_flows;
+    int64_t next_id;              /* of flows that the host opens: even */
+    struct wspr_flow *delivering; /* wspr_flow_deliver was called for it in this dispatch */
+    struct wspr_flow *barrier;    /* input waits for this one */
+    struct wspr_flow *stalled;    /* input waits until this one takes its kept messages */
+    struct list calls;            /* struct wspr_call */
+    struct list sig_waits;        /* struct sig_wait */
+    struct sig_entry *sigs;       /* signature cache, hash by name */
+    struct loop_timer ping;
+    struct loop_timer deadline;
+    struct loop_timer stall;
+    struct loop_task task; /* resumed flows, freeing */
+    char *origin;
+    char remote[LOOP_ADDR_TEXT];
+    struct conn_plugin plugins[]; /* by host index */
+};
+
+/* conn.c */
+void gateway_conn_accept(struct gateway *gw, int fd, const struct loop_addr *peer);
+void gateway_conn_leave(struct wspr_conn *c);
+/* Begins the end: a close frame with this code, then the socket, then the flows. */
+void gateway_conn_close(struct wspr_conn *c, uint16_t code, const char *reason);
+/* Ends without a word (the peer is gone already). */
+void gateway_conn_drop(struct wspr_conn *c);
+void gateway_conn_check_gone(struct wspr_conn *c);
+bool gateway_conn_may_send(const struct wspr_conn *c);
+/* Reading goes on or pauses by what holds the input up. */
+void gateway_conn_update_input(struct wspr_conn *c);
+void gateway_conn_schedule(struct wspr_conn *c);
+
+/* frame.c: frames to the page. All return 0, WSPR_FULL or an error after which the conn ends. */
+int gateway_conn_send_text(struct wspr_conn *c, struct span text);
+int gateway_conn_send_frame(struct wspr_conn *c, int64_t id, int type, struct span json);
+int gateway_conn_send_error(struct wspr_conn *c, int64_t id, struct span error_id,
+                            struct span text);
+int gateway_conn_send_first(struct wspr_conn *c);
+
+/* message.c */
+void gateway_conn_message(struct wspr_conn *c, struct span payload);
+
+/* flow.c */
+struct wspr_flow *gateway_flow_new(struct wspr_conn *c, struct wspr_host *host, int64_t id,
+                                   enum flow_opener opener, bool in_table);
+struct wspr_flow *gateway_flow_find(struct wspr_conn *c, int64_t id, enum flow_opener opener);
+void gateway_flow_leave(struct wspr_flow *f);
+void gateway_flow_cancel(struct wspr_flow *f);
+void gateway_flow_end(struct wspr_flow *f);
+/* Hands a message to the flow's owner, behind those that are kept. */
+void gateway_flow_deliver(struct wspr_flow *f, const struct wspr_msg *msg);
+void gateway_flow_deliver_kept(struct wspr_flow *f);
+void gateway_flow_free_spares(struct gateway *gw);
+/* The page took what was queued: everybody who waited for that goes on. */
+void gateway_conn_writable(struct wspr_conn *c);
+
+/* plugin.c */
+int gateway_plugin_load(struct gateway *gw, const char *dir, const char *name, struct err *err);
+/* For plugins that are linked in. */
+int gateway_plugin_add(struct gateway *gw, const struct wspr_plugin *plugin, const char *name,
+                       void *handle, struct err *err);
+void gateway_plugin_unload_all(struct gateway *gw);
+/* The plugin's state on the connection; opens it at the first use. NULL and an error code. */
+int gateway_plugin_open_conn(struct wspr_host *host, struct wspr_conn *c);
+
+/* host.c */
+void gateway_host_stop(struct wspr_host *host);
+
+/* signature.c */
+/* Drops the fetches that nobody waits for. */
+void gateway_sig_fetch_drop(struct gateway *gw);
+void gateway_sig_cache_free(struct wspr_conn *c);
+void gateway_sig_cache_forget(struct wspr_conn *c, struct span name);
+bool gateway_sig_cache_has(struct wspr_conn *c, struct span name);
+
+/* call.c */
+void gateway_call_cancel_all(struct wspr_conn *c);
+/* A call in some flow's list of pipes may deliver again. */
+void gateway_call_page_writable(struct list *pipe_node);
+
+/* gateway.c */
+void gateway_check_stopped(struct gateway *gw);
+
+#endif

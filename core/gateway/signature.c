@@ -1,0 +1,558 @@
+#include "config.h"
+#include "gateway/signature.h"
+
+#include <stdlib.h>
+
+#include "base/unicode.h"
+#include "base/utf8.h"
+#include "gateway/private.h"
+#include "json/writer.h"
+#include "rpc/client.h"
+#include "rpc/header.h"
+#include "vom/convert.h"
+#include "vom/defs.h"
+#include "vom/wiretypes.h"
+
+#define SIG_ARENA_MAX   (4 * 1024 * 1024)
+#define SIG_DEFS_MAX    4096
+#define SIG_METHODS_MAX 4096
+
+/* ---- the object ---- */
+
+const struct wspr_signature *wspr_signature_ref(const struct wspr_signature *s)
+{
+    ((struct wspr_signature *)(uintptr_t)s)->refs++;
+    return s;
+}
+
+void wspr_signature_unref(const struct wspr_signature *sig)
+{
+    struct wspr_signature *s = (struct wspr_signature *)(uintptr_t)sig;
+
+    if (s == NULL || --s->refs > 0)
+        return;
+    arena_done(&s->arena);
+    free(s);
+}
+
+const char *wspr_signature_json(const struct wspr_signature *s, size_t *ret_len)
+{
+    *ret_len = s->json.len;
+    return (const char *)s->json.p;
+}
+
+/* Appends the name with another case of its first character. */
+static void recase(struct buf *out, struct span name, uint32_t (*map)(uint32_t))
+{
+    uint8_t first[4];
+    uint32_t rune;
+    size_t n;
+
+    if (name.len == 0)
+        return;
+    n = utf8_decode(name.p, name.len, &rune);
+    if (rune == UTF8_REPLACEMENT)
+        buf_append(out, name.p, n);
+    else
+        buf_append(out, first, utf8_encode(map(rune), first));
+    buf_append(out, name.p + n, name.len - n);
+}
+
+void gateway_signature_network_name(struct buf *out, struct span name)
+{
+    recase(out, name, unicode_upper);
+}
+
+static int compare_methods(const void *a, const void *b)
+{
+    const struct sig_method *x = a, *y = b;
+
+    return span_compare(x->name, y->name);
+}
+
+const struct sig_method *gateway_signature_method(const struct wspr_signature *s, struct span name)
+{
+    struct buf network = BUF_INIT(65536);
+    struct sig_method key = {0}, *m = NULL;
+
+    gateway_signature_network_name(&network, name);
+    key.name = buf_span(&network);
+    if (buf_error(&network) == 0 && s->n_methods > 0)
+        m = bsearch(&key, s->methods, s->n_methods, sizeof key, compare_methods);
+    buf_done(&network);
+    return m;
+}
+
+static void write_json(struct buf *out, const struct wspr_signature *s)
+{
+    struct json_writer w;
+    struct buf name = BUF_INIT(65536);
+
+    json_writer_init(&w, out);
+    json_write_object(&w);
+    for (size_t i = 0; i < s->n_methods; i++) {
+        const struct sig_method *m = &s->methods[i];
+
+        buf_reset(&name);
+        recase(&name, m->name, unicode_lower);
+        json_write_name(&w, buf_span(&name));
+        json_write_object(&w);
+        json_write_name_str(&w, "inArgs");
+        json_write_array(&w);
+        for (size_t k = 0; k < m->n_in; k++)
+            json_write_string(&w, m->in[k].name);
+        json_write_array_end(&w);
+        json_write_name_str(&w, "numOutArgs");
+        json_write_uint(&w, m->n_out);
+        json_write_name_str(&w, "isStreaming");
+        json_write_bool(&w, m->streaming);
+        json_write_object_end(&w);
+    }
+    json_write_object_end(&w);
+    buf_done(&name);
+}
+
+/* ---- building it from the value that the object sent ---- */
+
+/* An id that means nothing spoils only the methods that use it. */
+static const struct vom_type *type_of(struct vom_defs *defs, const struct vom_value *id)
+{
+    const struct vom_type *t;
+
+    return id->u != 0 && vom_defs_type(defs, id->u, &t, NULL) == 0 ? t : NULL;
+}
+
+static int build_method(struct wspr_signature *s, struct vom_defs *defs, struct span name,
+                        const struct vom_value *v, struct sig_method *m)
+{
+    struct vom_value in = vom_value_field(v, "InArgs"), out = vom_value_field(v, "OutArgs");
+    struct vom_value in_stream = vom_value_field(v, "InStream");
+    struct vom_value out_stream = vom_value_field(v, "OutStream");
+
+    m->name = name;
+    m->n_in = vom_value_len(&in);
+    m->n_out = vom_value_len(&out);
+    m->in = arena_calloc(&s->arena, m->n_in, sizeof *m->in);
+    if (m->in == NULL)
+        return WSPR_ENOMEM;
+    for (size_t i = 0; i < m->n_in; i++) {
+        struct vom_value arg = vom_value_at(&in, i);
+        struct vom_value type = vom_value_field(&arg, "Type");
+
+        m->in[i].name = vom_value_field(&arg, "Name").s;
+        m->in[i].type = type_of(defs, &type);
+    }
+    m->in_stream = type_of(defs, &in_stream);
+    m->streaming = in_stream.u != 0 || out_stream.u != 0;
+    return 0;
+}
+
+static int build_methods(struct wspr_signature *s, const struct vom_value *v, struct err *err)
+{
+    struct vom_value typedefs = vom_value_field(v, "TypeDefs");
+    struct vom_value methods = vom_value_field(v, "Methods");
+    struct vom_defs defs;
+    int r;
+
+    vom_defs_init(&defs, &s->arena, SIG_DEFS_MAX);
+    defs.catalogue = true;
+    r = vom_defs_add_signature(&defs, &typedefs, err);
+    if (r < 0)
+        return r;
+    s->n_methods = vom_value_len(&methods);
+    if (s->n_methods > SIG_METHODS_MAX)
+        return err_set(err, WSPR_ELIMIT, "the signature has too many methods");
+    s->methods = arena_calloc(&s->arena, s->n_methods, sizeof *s->methods);
+    if (s->methods == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    for (size_t i = 0; i < s->n_methods; i++) {
+        struct vom_value key = vom_value_key(&methods, i), elem = vom_value_elem(&methods, i);
+
+        if (build_method(s, &defs, key.s, &elem, &s->methods[i]) < 0)
+            return err_set(err, WSPR_ENOMEM, "out of memory");
+    }
+    qsort(s->methods, s->n_methods, sizeof *s->methods, compare_methods);
+    return 0;
+}
+
+static struct wspr_signature *signature_new(void)
+{
+    struct wspr_signature *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        return NULL;
+    s->refs = 1;
+    arena_init(&s->arena, SIG_ARENA_MAX);
+    return s;
+}
+
+static int signature_build(struct wspr_signature *s, const struct rpc_value *v, struct err *err)
+{
+    struct buf json = BUF_INIT(SIG_ARENA_MAX);
+    struct vom_value value, kept;
+    int r;
+
+    r = vom_dec_convert(v->dec, v->msg, &s->arena, &vom_type_ipc_service_signature, &value, err);
+    if (r == 0)
+        r = vom_value_copy(&s->arena, &value, &kept, err);
+    if (r == 0)
+        r = build_methods(s, &kept, err);
+    if (r < 0)
+        return r;
+    write_json(&json, s);
+    if (buf_error(&json) == 0)
+        s->json = arena_copy(&s->arena, buf_span(&json));
+    buf_done(&json);
+    return s->json.p != NULL ? 0 : err_set(err, WSPR_ENOMEM, "out of memory");
+}
+
+/* ---- fetching ---- */
+
+struct sig_fetch {
+    UT_hash_handle hh; /* in the gateway, by name */
+    struct gateway *gw;
+    struct rpc_call *call;
+    struct wspr_signature *sig;
+    struct err err;
+    struct list waits;
+    struct loop_task task;
+    struct loop_timer timer;
+    size_t name_len;
+    uint8_t name[];
+};
+
+static void cache_put(struct wspr_conn *c, struct span name, const struct wspr_signature *sig);
+
+static void fetch_free(struct sig_fetch *f)
+{
+    HASH_DELETE(hh, f->gw->fetches, f);
+    rpc_call_cancel(f->call);
+    loop_timer_stop(&f->timer);
+    loop_task_cancel(&f->task);
+    wspr_signature_unref(f->sig);
+    err_done(&f->err);
+    free(f);
+}
+
+void gateway_sig_fetch_drop(struct gateway *gw)
+{
+    while (gw->fetches != NULL)
+        fetch_free(gw->fetches);
+}
+
+static void fetch_end(struct sig_fetch *f, const struct err *err)
+{
+    struct gateway *gw = f->gw;
+    struct span name = span_of(f->name, f->name_len);
+    struct list *node;
+
+    if (err == NULL)
+        gw->stats.signatures_fetched++;
+    while ((node = list_pop(&f->waits)) != NULL) {
+        struct sig_wait *w = LIST_OBJECT(node, struct sig_wait, node);
+
+        list_remove(&w->conn_node);
+        if (err == NULL)
+            cache_put(w->conn, name, f->sig);
+        w->done(w, err == NULL ? f->sig : NULL, err);
+    }
+    fetch_free(f);
+    gateway_check_stopped(gw);
+}
+
+static int fetch_result(void *arg, struct rpc_call *call, uint32_t i, uint32_t n,
+                        const struct rpc_value *v, struct err *err)
+{
+    struct sig_fetch *f = arg;
+    struct arena scratch = ARENA_INIT(SIG_ARENA_MAX);
+    struct vom_value value;
+    int r;
+
+    if (i == 0)
+        return signature_build(f->sig, v, err);
+    r = vom_dec_value(v->dec, v->msg, &scratch, &value, err);
+    if (r == 0 && rpc_error_of_value(&value, &f->err) == WSPR_ETYPE)
+        r = err_set(err, WSPR_ETYPE, "the last result is no error");
+    arena_done(&scratch);
+    return r;
+}
+
+static void fetch_done(void *arg, struct rpc_call *call, const struct err *err)
+{
+    struct sig_fetch *f = arg;
+
+    f->call = NULL;
+    if (err == NULL && f->err.code != 0)
+        err = &f->err;
+    fetch_end(f, err);
+}
+
+static const struct rpc_call_ops fetch_ops = {
+    .result = fetch_result,
+    .done = fetch_done,
+};
+
+static void fetch_timeout(void *arg)
+{
+    struct sig_fetch *f = arg;
+    struct err e = ERR_INIT;
+
+    rpc_call_cancel(f->call);
+    f->call = NULL;
+    err_set(&e, WSPR_ETIMEOUT, "deadline exceeded");
+    fetch_end(f, &e);
+    err_done(&e);
+}
+
+static void fetch_failed(void *arg)
+{
+    struct sig_fetch *f = arg;
+    struct err e = ERR_INIT;
+
+    err_set(&e, WSPR_ENOMEM, "too many calls are under way");
+    fetch_end(f, &e);
+    err_done(&e);
+}
+
+static struct sig_fetch *fetch_new(struct gateway *gw, struct span name, unsigned hash)
+{
+    struct rpc_call_opts opts = {.timeout = gw->limits.lookup_timeout, .n_results = 2};
+    struct sig_fetch *f = calloc(1, sizeof *f + name.len);
+
+    if (f == NULL)
+        return NULL;
+    f->gw = gw;
+    list_init(&f->waits);
+    loop_task_init(&f->task, fetch_failed, f);
+    loop_timer_init(&f->timer, gw->worker, fetch_timeout, f);
+    memcpy(f->name, name.p, name.len);
+    f->name_len = name.len;
+    f->sig = signature_new();
+    if (f->sig != NULL)
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, gw->fetches, f->name, name.len, hash, f);
+    if (f->sig == NULL || f->hh.tbl == NULL) {
+        wspr_signature_unref(f->sig);
+        free(f);
+        return NULL;
+    }
+    f->call = rpc_call_new(rpc_runtime_client(gw->runtime), name, span_str("Signature"), &opts,
+                           &fetch_ops, f);
+    loop_timer_start(&f->timer, gw->limits.lookup_timeout);
+    if (f->call != NULL)
+        rpc_call_start(f->call, 0);
+    else
+        loop_worker_later(gw->worker, &f->task);
+    return f;
+}
+
+/* ---- the cache of a connection ---- */
+
+struct sig_entry {
+    UT_hash_handle hh;
+    const struct wspr_signature *sig;
+    int64_t used;
+    size_t name_len;
+    uint8_t name[];
+};
+
+static void cache_drop(struct wspr_conn *c, struct sig_entry *e)
+{
+    HASH_DELETE(hh, c->sigs, e);
+    wspr_signature_unref(e->sig);
+    free(e);
+    c->gw->stats.signatures_cached--;
+}
+
+void gateway_sig_cache_free(struct wspr_conn *c)
+{
+    struct sig_entry *e, *next;
+
+    HASH_ITER (hh, c->sigs, e, next)
+        cache_drop(c, e);
+}
+
+static struct sig_entry *cache_find(struct wspr_conn *c, struct span name)
+{
+    struct sig_entry *e;
+
+    HASH_FIND_BYHASHVALUE(hh, c->sigs, name.p, name.len,
+                          hash_bytes(&c->gw->hash_key, name.p, name.len), e);
+    return e;
+}
+
+void gateway_sig_cache_forget(struct wspr_conn *c, struct span name)
+{
+    struct sig_entry *e = cache_find(c, name);
+
+    if (e != NULL)
+        cache_drop(c, e);
+}
+
+bool gateway_sig_cache_has(struct wspr_conn *c, struct span name)
+{
+    return cache_find(c, name) != NULL;
+}
+
+static struct sig_entry *cache_oldest(struct wspr_conn *c)
+{
+    struct sig_entry *oldest = c->sigs, *e, *next;
+
+    HASH_ITER (hh, c->sigs, e, next) {
+        if (e->used < oldest->used)
+            oldest = e;
+    }
+    return oldest;
+}
+
+static void cache_put(struct wspr_conn *c, struct span name, const struct wspr_signature *sig)
+{
+    struct sig_entry *e;
+
+    if (c->phase != CONN_OPEN || cache_find(c, name) != NULL)
+        return;
+    if (HASH_COUNT(c->sigs) >= c->gw->limits.signatures)
+        cache_drop(c, cache_oldest(c));
+    e = calloc(1, sizeof *e + name.len);
+    if (e == NULL)
+        return;
+    e->sig = wspr_signature_ref(sig);
+    e->used = loop_worker_now(c->gw->worker);
+    memcpy(e->name, name.p, name.len);
+    e->name_len = name.len;
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, c->sigs, e->name, name.len,
+                                hash_bytes(&c->gw->hash_key, name.p, name.len), e);
+    if (e->hh.tbl == NULL) {
+        wspr_signature_unref(e->sig);
+        free(e);
+        return;
+    }
+    c->gw->stats.signatures_cached++;
+}
+
+static const struct wspr_signature *cache_get(struct wspr_conn *c, struct span name)
+{
+    int64_t now = loop_worker_now(c->gw->worker);
+    struct sig_entry *e = cache_find(c, name);
+
+    if (e == NULL)
+        return NULL;
+    if (now - e->used > c->gw->limits.signature_ttl) {
+        cache_drop(c, e);
+        return NULL;
+    }
+    e->used = now;
+    return e->sig;
+}
+
+/* ---- waiting ---- */
+
+static void wait_task(void *arg)
+{
+    struct sig_wait *w = arg;
+    const struct wspr_signature *sig = w->sig;
+    struct err e = w->err;
+
+    w->sig = NULL;
+    w->err = ERR_INIT;
+    list_remove(&w->conn_node);
+    w->done(w, sig, sig != NULL ? NULL : &e);
+    wspr_signature_unref(sig);
+    err_done(&e);
+}
+
+void gateway_sig_wait_start(struct sig_wait *w, struct wspr_conn *c, struct span name,
+                            void (*done)(struct sig_wait *w, const struct wspr_signature *sig,
+                                         const struct err *err))
+{
+    struct gateway *gw = c->gw;
+    unsigned hash = hash_bytes(&gw->hash_key, name.p, name.len);
+    const struct wspr_signature *sig = cache_get(c, name);
+    struct sig_fetch *f = NULL;
+
+    list_init(&w->node);
+    list_push_back(&c->sig_waits, &w->conn_node);
+    w->conn = c;
+    w->done = done;
+    w->sig = NULL;
+    w->err = ERR_INIT;
+    loop_task_init(&w->task, wait_task, w);
+    if (sig != NULL) {
+        w->sig = wspr_signature_ref(sig);
+        loop_worker_later(gw->worker, &w->task);
+        return;
+    }
+    HASH_FIND_BYHASHVALUE(hh, gw->fetches, name.p, name.len, hash, f);
+    if (f == NULL)
+        f = fetch_new(gw, name, hash);
+    if (f != NULL) {
+        list_push_back(&f->waits, &w->node);
+        return;
+    }
+    err_set(&w->err, WSPR_ENOMEM, "out of memory");
+    loop_worker_later(gw->worker, &w->task);
+}
+
+void gateway_sig_wait_cancel(struct sig_wait *w)
+{
+    list_remove(&w->node);
+    list_remove(&w->conn_node);
+    loop_task_cancel(&w->task);
+    wspr_signature_unref(w->sig);
+    w->sig = NULL;
+    err_done(&w->err);
+}
+
+void gateway_sig_wait_abort_all(struct wspr_conn *c)
+{
+    struct err e = ERR_INIT;
+
+    err_set(&e, WSPR_EABORTED, "the connection ended");
+    while (!list_empty(&c->sig_waits)) {
+        struct sig_wait *w = LIST_OBJECT(c->sig_waits.next, struct sig_wait, conn_node);
+
+        gateway_sig_wait_cancel(w);
+        w->done(w, NULL, &e);
+    }
+    err_done(&e);
+}
+
+/* ---- <wspr/rpc.h> ---- */
+
+struct plugin_wait {
+    struct sig_wait wait;
+    void (*done)(void *arg, const struct wspr_signature *sig, const struct wspr_fault *fault);
+    void *arg;
+};
+
+static void plugin_wait_done(struct sig_wait *w, const struct wspr_signature *sig,
+                             const struct err *err)
+{
+    struct plugin_wait *p = LIST_OBJECT(w, struct plugin_wait, wait);
+    struct wspr_conn *c = w->conn;
+    struct wspr_fault fault = {0};
+
+    if (err != NULL)
+        fault = (struct wspr_fault){err->code, err_id(err), err_text(err), WSPR_STAGE_PREPARE};
+    c->busy++;
+    p->done(p->arg, sig, err != NULL ? &fault : NULL);
+    free(p);
+    gateway_conn_leave(c);
+}
+
+int wspr_signature_get(struct wspr_host *host, struct wspr_conn *c, const struct wspr_span *name,
+                       void (*done)(void *arg, const struct wspr_signature *sig,
+                                    const struct wspr_fault *fault),
+                       void *arg)
+{
+    struct plugin_wait *p;
+
+    if (c->phase != CONN_OPEN)
+        return WSPR_ECLOSED;
+    p = calloc(1, sizeof *p);
+    if (p == NULL)
+        return WSPR_ENOMEM;
+    p->done = done;
+    p->arg = arg;
+    gateway_sig_wait_start(&p->wait, c, span_of(name->p, name->len), plugin_wait_done);
+    return 0;
+}

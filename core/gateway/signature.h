@@ -1,0 +1,67 @@
+/*
+ * Signatures of objects: fetching, sharing, the cache of a connection (spec: websocket 8).
+ *
+ * A connection remembers signatures by the name it used; an entry is good until an hour after its
+ * last use. Fetches of one name under one identity are shared by all connections of the worker.
+ */
+#ifndef GATEWAY_SIGNATURE_H
+#define GATEWAY_SIGNATURE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/error.h"
+#include "base/list.h"
+#include "base/span.h"
+#include "loop/worker.h"
+
+struct vom_type;
+struct wspr_conn;
+
+struct sig_arg {
+    struct span name;
+    const struct vom_type *type; /* NULL: the signature's id means nothing */
+};
+
+struct sig_method {
+    struct span name; /* as on the network */
+    struct sig_arg *in;
+    size_t n_in;
+    size_t n_out; /* the error included */
+    const struct vom_type *in_stream;
+    bool streaming;
+};
+
+struct wspr_signature {
+    unsigned refs;
+    struct arena arena; /* holds everything below */
+    struct sig_method *methods;
+    size_t n_methods; /* sorted by name */
+    struct span json; /* what a page gets */
+};
+
+/* The method of that name (first letter in any case); NULL if there is none. */
+const struct sig_method *gateway_signature_method(const struct wspr_signature *s, struct span name);
+/* Appends the name with its first character in upper case. */
+void gateway_signature_network_name(struct buf *out, struct span name);
+
+/* Somebody who waits for a signature. */
+struct sig_wait {
+    struct list node;      /* in the fetch */
+    struct list conn_node; /* in the connection */
+    struct wspr_conn *conn;
+    const struct wspr_signature *sig; /* from the cache: told by the task */
+    struct loop_task task;
+    struct err err;
+    /* Called once, from the loop; sig is borrowed, NULL with an error. The wait is unlinked. */
+    void (*done)(struct sig_wait *w, const struct wspr_signature *sig, const struct err *err);
+};
+
+/* Starts waiting; done comes later in every case, unless sig_wait_cancel. */
+void gateway_sig_wait_start(struct sig_wait *w, struct wspr_conn *c, struct span name,
+                            void (*done)(struct sig_wait *w, const struct wspr_signature *sig,
+                                         const struct err *err));
+void gateway_sig_wait_cancel(struct sig_wait *w);
+/* The connection ends: everybody is told. */
+void gateway_sig_wait_abort_all(struct wspr_conn *c);
+
+#endif

@@ -1,0 +1,321 @@
+/*
+ * wsprd: the gateway between web pages and the network. This file reads the options, starts the
+ * parts in order, and stops them in the reverse order:
+ *
+ *     worker, offload pool -> identity -> runtime -> sample service -> gateway
+ */
+#include "config.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "config/option.h"
+#include "gateway/gateway.h"
+#include "loop/offload.h"
+#include "loop/signal.h"
+#include "loop/worker.h"
+#include "rpc/client.h"
+#include "rpc/resolve.h"
+#include "rpc/runtime.h"
+#include "security/identity.h"
+#include "security/trust.h"
+#include "services/identity_file.h"
+#include "wspr/version.h"
+
+#define EXIT_USAGE  2
+#define PLUGINS_MAX 64
+#define ROOTS_MAX   64
+
+#ifdef WSPR_LEGACY_PEERS
+#define LEGACY_DEFAULT "true"
+#else
+#define LEGACY_DEFAULT "false"
+#endif
+
+struct settings {
+    int64_t port;
+    const char *vproxy;
+    const char *plugin_dir;
+    const char *plugins;
+    bool legacy_peers;
+    bool strict_utf8;
+    int64_t verbosity;
+    bool log_stderr, also_log_stderr;
+    bool help, version;
+};
+
+#define AT(member) offsetof(struct settings, member)
+
+static const struct config_option option_rows[] = {
+    {"port", CONFIG_INT, AT(port), "8124", "N",
+     "TCP port for pages, on 127.0.0.1; 0 lets the system choose", 0, 65535},
+    {"vproxy", CONFIG_STRING, AT(vproxy), "", "NAME",
+     "name or endpoint of the relay that served objects listen through", 0, 0},
+    {"legacy-peers", CONFIG_BOOL, AT(legacy_peers), LEGACY_DEFAULT, NULL,
+     "accept the broken cipher RC4 from peers of 2014, which know nothing else", 0, 0},
+    {"strict-utf8", CONFIG_BOOL, AT(strict_utf8), "false", NULL,
+     "close connections of pages that send invalid UTF-8", 0, 0},
+    {"plugins", CONFIG_STRING, AT(plugins), "request,stream,signature", "LIST",
+     "handler plugins to load, in this order", 0, 0},
+    {"plugin-dir", CONFIG_STRING, AT(plugin_dir), PLUGIN_DIR, "DIR", "where they are", 0, 0},
+    {"v", CONFIG_INT, AT(verbosity), "0", "N", "1 also logs what happens, 2 every detail", 0, 100},
+    {"logtostderr", CONFIG_BOOL, AT(log_stderr), "false", NULL, "log to standard error", 0, 0},
+    {"alsologtostderr", CONFIG_BOOL, AT(also_log_stderr), "true", NULL,
+     "the same; there is no other place to log to", 0, 0},
+    {"help", CONFIG_ACTION, AT(help), "false", NULL, "print this text and exit", 0, 0},
+    {"h", CONFIG_ACTION, AT(help), NULL, NULL, "the same", 0, 0},
+    {"version", CONFIG_ACTION, AT(version), "false", NULL, "print the version and exit", 0, 0},
+    {"log_dir", CONFIG_INERT, 0, NULL, NULL, NULL, 0, 0},
+    {"log_backtrace_at", CONFIG_INERT, 0, NULL, NULL, NULL, 0, 0},
+    {"max_stack_buf_size", CONFIG_INERT, 0, NULL, NULL, NULL, 0, 0},
+    {"stderrthreshold", CONFIG_INERT, 0, NULL, NULL, NULL, 0, 0},
+    {"vmodule", CONFIG_INERT, 0, NULL, NULL, NULL, 0, 0},
+    {"vv", CONFIG_INERT, 0, NULL, NULL, NULL, 0, 0},
+};
+
+static const struct config_table options = {option_rows,
+                                            sizeof option_rows / sizeof option_rows[0]};
+
+struct daemon {
+    struct settings settings;
+    struct log log;
+    struct loop_worker *worker;
+    struct loop_offload *offload;
+    struct loop_signals *signals;
+    struct security_private *identity;
+    struct security_trust *trust;
+    struct rpc_runtime *runtime;
+    struct gateway *gateway;
+    bool stopping;
+};
+
+/* ---- options ---- */
+
+static void print_usage(FILE *out)
+{
+    fputs("Usage: wsprd [OPTION ...]\n"
+          "Gives web pages on this machine a full RPC endpoint through one WebSocket.\n\n"
+          "Options:\n",
+          out);
+    config_print_help(&options, out);
+    fputs("\nEnvironment:\n"
+          "  VEYRON_IDENTITY   file with the identity to run under; a fresh one if it is not set\n"
+          "  NAMESPACE_ROOT    mount tables from which names are resolved, separated by commas\n"
+          "\nExit status: 0 after a signal, 1 if it cannot run, 2 for a wrong option.\n",
+          out);
+}
+
+static void warn_inert(void *arg, const char *name)
+{
+    fprintf(stderr, "wsprd: -%s has no effect here\n", name);
+}
+
+/* Returns -1 to go on, or the exit status. */
+static int read_options(struct daemon *d, int argc, char **argv)
+{
+    struct err e = ERR_INIT;
+    int rest, r;
+
+    config_defaults(&options, &d->settings);
+    r = config_parse_args(&options, argc, argv, &d->settings, warn_inert, NULL, &rest, &e);
+    if (r == 0 && rest < argc)
+        r = err_set(&e, WSPR_EINVAL, "unexpected argument \"%s\"", argv[rest]);
+    if (r < 0) {
+        fprintf(stderr, "wsprd: %s\n", err_text(&e));
+        print_usage(stderr);
+        err_done(&e);
+        return EXIT_USAGE;
+    }
+    if (d->settings.help) {
+        print_usage(stdout);
+        return EXIT_SUCCESS;
+    }
+    if (d->settings.version) {
+        printf("wsprd %s (plugin ABI %d.%d)\n", PACKAGE_VERSION, WSPR_ABI_MAJOR, WSPR_ABI_MINOR);
+        return EXIT_SUCCESS;
+    }
+    d->log.fd = d->settings.log_stderr || d->settings.also_log_stderr ? STDERR_FILENO : -1;
+    d->log.level = d->settings.verbosity == 0   ? LOG_LEVEL_WARN
+                   : d->settings.verbosity == 1 ? LOG_LEVEL_INFO
+                                                : LOG_LEVEL_DEBUG;
+    return -1;
+}
+
+/* Cuts text at commas, in place; returns how many parts there are. */
+static size_t split_commas(char *text, const char **parts, size_t max)
+{
+    size_t n = 0;
+
+    while (text != NULL && n < max) {
+        char *comma = strchr(text, ',');
+
+        if (comma != NULL)
+            *comma++ = '\0';
+        if (text[0] != '\0')
+            parts[n++] = text;
+        text = comma;
+    }
+    return n;
+}
+
+/* ---- stopping, part by part ---- */
+
+static void runtime_stopped(void *arg)
+{
+    struct daemon *d = arg;
+
+    d->runtime = NULL;
+    loop_worker_stop(d->worker);
+}
+
+static void gateway_is_stopped(void *arg)
+{
+    struct daemon *d = arg;
+
+    d->gateway = NULL;
+    rpc_runtime_stop(d->runtime, runtime_stopped, d);
+}
+
+static void signal_came(void *arg, int number)
+{
+    struct daemon *d = arg;
+
+    if (d->stopping)
+        _exit(128 + number);
+    d->stopping = true;
+    log_write(&d->log, LOG_LEVEL_INFO, "wsprd", "signal %d: stopping", number);
+    gateway_stop(d->gateway, gateway_is_stopped, d);
+}
+
+/* ---- starting ---- */
+
+static int start_runtime(struct daemon *d, struct err *err)
+{
+    struct rpc_runtime_opts opts = {
+        .worker = d->worker,
+        .offload = d->offload,
+        .log = &d->log,
+        .legacy_peers = d->settings.legacy_peers,
+    };
+    int r = identity_of_process(&d->identity, &d->trust, err);
+
+    if (r < 0)
+        return r;
+    opts.identity = d->identity;
+    opts.trust = d->trust;
+    return rpc_runtime_new(&opts, &d->runtime, err);
+}
+
+/* The roots of names: every variable that begins with NAMESPACE_ROOT, else MOUNTTABLE_ROOT. */
+static int set_roots(struct daemon *d, struct err *err)
+{
+    extern char **environ;
+    static const char prefix[] = "NAMESPACE_ROOT";
+    struct buf all = BUF_INIT(65536);
+    const char *roots[ROOTS_MAX];
+    size_t n;
+    int r;
+
+    for (char **v = environ; *v != NULL; v++) {
+        const char *value = strchr(*v, '=');
+
+        if (strncmp(*v, prefix, sizeof prefix - 1) == 0 && value != NULL) {
+            buf_append_str(&all, value + 1);
+            buf_u8(&all, ',');
+        }
+    }
+    if (all.len == 0 && getenv("MOUNTTABLE_ROOT") != NULL)
+        buf_append_str(&all, getenv("MOUNTTABLE_ROOT"));
+    n = buf_cstr(&all) != NULL ? split_commas((char *)buf_data(&all), roots, ROOTS_MAX) : 0;
+    r = rpc_client_set_roots(rpc_runtime_client(d->runtime), roots, n, err);
+    buf_done(&all);
+    return r;
+}
+
+static int start_gateway(struct daemon *d, struct err *err)
+{
+    const char *names[PLUGINS_MAX];
+    char address[32], list[4096];
+    struct gateway_opts opts = {
+        .worker = d->worker,
+        .offload = d->offload,
+        .runtime = d->runtime,
+        .log = &d->log,
+        .plugin_dir = d->settings.plugin_dir,
+        .plugins = names,
+        .roots = getenv("NAMESPACE_ROOT"),
+        .strict_utf8 = d->settings.strict_utf8,
+    };
+    int r;
+
+    if (snprintf(list, sizeof list, "%s", d->settings.plugins) >= (int)sizeof list)
+        return err_set(err, WSPR_EINVAL, "the list of plugins is too long");
+    opts.n_plugins = split_commas(list, names, PLUGINS_MAX);
+    r = gateway_new(&opts, &d->gateway, err);
+    if (r < 0)
+        return r;
+    snprintf(address, sizeof address, "127.0.0.1:%" PRId64, d->settings.port);
+    r = gateway_listen(d->gateway, address, err);
+    if (r < 0)
+        err_prefix(err, 0, "Failed to HTTP serve: ");
+    return r;
+}
+
+static int start(struct daemon *d, struct err *err)
+{
+    int r = loop_worker_new(NULL, &d->worker, err);
+
+    if (r == 0)
+        r = loop_offload_new(NULL, &d->offload, err);
+    if (r == 0)
+        r = loop_signals_new(d->worker, signal_came, d, &d->signals, err);
+    if (r == 0)
+        r = start_runtime(d, err);
+    if (r == 0)
+        r = set_roots(d, err);
+    if (r == 0)
+        r = start_gateway(d, err);
+    return r;
+}
+
+/* What a start that failed left behind is ended as after a signal; then everything is freed. */
+static void finish(struct daemon *d)
+{
+    if (d->gateway != NULL)
+        gateway_stop(d->gateway, gateway_is_stopped, d);
+    else if (d->runtime != NULL)
+        rpc_runtime_stop(d->runtime, runtime_stopped, d);
+    if (d->runtime != NULL)
+        loop_worker_run(d->worker);
+    loop_signals_free(d->signals);
+    loop_offload_free(d->offload);
+    loop_worker_free(d->worker);
+    security_trust_unref(d->trust);
+    security_private_unref(d->identity);
+}
+
+int main(int argc, char **argv)
+{
+    struct daemon d = {0};
+    struct err e = ERR_INIT;
+    int status = read_options(&d, argc, argv);
+
+    if (status >= 0)
+        return status;
+    if (start(&d, &e) < 0) {
+        fprintf(stderr, "wsprd: %s\n", err_text(&e));
+        err_done(&e);
+        finish(&d);
+        return EXIT_FAILURE;
+    }
+    printf("Listening at: ws://127.0.0.1:%u/ws\n", gateway_port(d.gateway));
+    fflush(stdout);
+    loop_worker_run(d.worker);
+    finish(&d);
+    return EXIT_SUCCESS;
+}

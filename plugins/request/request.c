@@ -1,0 +1,182 @@
+/*
+ * Message type 0: a page calls a method (spec: websocket 7). Values of the page's stream (types 3
+ * and 4) come here through the stream plugin.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include <wspr/plugin.h>
+#include <wspr/reader.h>
+#include <wspr/rpc.h>
+
+#define TYPE_REQUEST      0
+#define TYPE_STREAM_CLOSE 4
+
+#define ERROR_MAX 1024
+
+struct payload {
+    struct wspr_span name;
+    struct wspr_span method;
+    struct wspr_spans args;
+    int32_t n_results;
+    int streaming;
+};
+
+static const struct wspr_field fields[] = {
+    {"name", WSPR_FIELD_STRING, offsetof(struct payload, name), "string"},
+    {"method", WSPR_FIELD_STRING, offsetof(struct payload, method), "string"},
+    {"inArgs", WSPR_FIELD_RAWS, offsetof(struct payload, args), "[]json.RawMessage"},
+    {"numOutArgs", WSPR_FIELD_INT32, offsetof(struct payload, n_results), "int32"},
+    {"isStreaming", WSPR_FIELD_BOOL, offsetof(struct payload, streaming), "bool"},
+};
+
+/* The state of a flow. */
+struct request {
+    struct wspr_flow *flow;
+    struct wspr_call *call;
+    int streaming;
+};
+
+/* Fails the flow with the error of a whole stage; the wire's id for these is always Internal. */
+static int fail_stage(struct wspr_flow *flow, const char *stage, const char *text)
+{
+    size_t n = strlen(stage), m = strlen(text);
+    char *joined = malloc(n + m + 1);
+    int r;
+
+    if (joined == NULL)
+        return wspr_flow_fail(flow, WSPR_ENOMEM, NULL);
+    memcpy(joined, stage, n);
+    memcpy(joined + n, text, m + 1);
+    r = wspr_flow_fail(flow, WSPR_EINTERNAL, joined);
+    free(joined);
+    return r;
+}
+
+static void call_done(void *arg, struct wspr_call *call, const struct wspr_fault *fault,
+                      const char *json, size_t len)
+{
+    struct request *rq = arg;
+    struct wspr_flow *flow = rq->flow;
+
+    free(rq);
+    if (fault == NULL)
+        wspr_flow_finish(flow, json, len);
+    else if (fault->stage == WSPR_STAGE_PREPARE)
+        fail_stage(flow, "can't parse Veyron Request: ", fault->text);
+    else if (fault->stage == WSPR_STAGE_START)
+        fail_stage(flow, "can't start Veyron Request: ", fault->text);
+    else
+        wspr_flow_fail_id(flow, fault->id, fault->text);
+}
+
+/* Values that came before the call was up, or faster than the service reads, go on now. */
+static void call_writable(void *arg, struct wspr_call *call)
+{
+    struct request *rq = arg;
+
+    wspr_flow_resume(rq->flow);
+}
+
+static const struct wspr_call_ops call_ops = {
+    .size = sizeof(struct wspr_call_ops),
+    .done = call_done,
+    .writable = call_writable,
+};
+
+static struct wspr_call *start(struct wspr_host *host, struct request *rq,
+                               const struct payload *payload)
+{
+    struct wspr_call_options options = {
+        .size = sizeof options,
+        .n_results = payload->n_results,
+        .streaming = payload->streaming,
+    };
+    struct wspr_call *call =
+        wspr_call_start(host, wspr_flow_conn(rq->flow), &payload->name, &payload->method,
+                        &payload->args, &options, &call_ops, rq);
+
+    if (call != NULL && payload->streaming && wspr_call_pipe(call, rq->flow) < 0) {
+        wspr_call_cancel(call);
+        return NULL;
+    }
+    return call;
+}
+
+static int handle_request(void *ctx, struct wspr_flow *flow, const struct wspr_msg *msg)
+{
+    struct payload payload = {.n_results = 0};
+    struct wspr_reading *reading = NULL;
+    char error[ERROR_MAX] = "out of memory";
+    struct request *rq;
+    const char *text;
+    size_t len;
+
+    text = wspr_msg_data(msg, &len);
+    if (wspr_read_object(text, len, fields, sizeof fields / sizeof fields[0], "wspr.veyronTempRPC",
+                         &payload, &reading, error, sizeof error) < 0)
+        return fail_stage(flow,
+                          "can't parse Veyron Request: can't unmarshall JSONMessage: ", error);
+    rq = calloc(1, sizeof *rq);
+    if (rq != NULL) {
+        rq->flow = flow;
+        rq->streaming = payload.streaming;
+        rq->call = start(ctx, rq, &payload);
+    }
+    wspr_reading_free(reading);
+    if (rq == NULL || rq->call == NULL) {
+        free(rq);
+        return WSPR_ENOMEM;
+    }
+    wspr_flow_set_state(flow, rq);
+    return WSPR_PENDING;
+}
+
+/* A value of the page's stream, or its end. What does not fit is dropped, as the reference does. */
+static int flow_data(void *ctx, struct wspr_flow *flow, const struct wspr_msg *msg)
+{
+    struct request *rq = wspr_flow_state(flow);
+    const char *text;
+    size_t len;
+    int r;
+
+    if (rq == NULL || !rq->streaming)
+        return WSPR_DONE;
+    if (wspr_msg_type(msg) == TYPE_STREAM_CLOSE) {
+        r = wspr_call_close_send(rq->call);
+    } else {
+        text = wspr_msg_data(msg, &len);
+        r = wspr_call_send(rq->call, text, len);
+    }
+    return r == WSPR_EAGAIN ? WSPR_AGAIN : WSPR_DONE;
+}
+
+static void flow_cancel(void *ctx, struct wspr_flow *flow)
+{
+    struct request *rq = wspr_flow_state(flow);
+
+    if (rq != NULL)
+        wspr_call_cancel(rq->call);
+    free(rq);
+    wspr_flow_end(flow);
+}
+
+static int load(struct wspr_host *host, void **ret_ctx)
+{
+    *ret_ctx = host;
+    return 0;
+}
+
+static const struct wspr_claim claims[] = {
+    {TYPE_REQUEST, WSPR_OPENS, "request", handle_request},
+};
+
+static const struct wspr_plugin plugin = {
+    WSPR_PLUGIN_HEAD("request", "1.0"),
+    .claims = claims,
+    .n_claims = sizeof claims / sizeof claims[0],
+    .load = load,
+    .flow_data = flow_data,
+    .flow_cancel = flow_cancel,
+};
+WSPR_PLUGIN_EXPORT(plugin)
