@@ -4,10 +4,9 @@
  */
 #include "config.h"
 
-#include "failmalloc.h"
 #include "json/reader.h"
+#include "json_cases.h"
 #include "notation.h"
-#include "tap.h"
 #include "vom/convert.h"
 #include "vom/defs.h"
 #include "vom/enc.h"
@@ -336,13 +335,18 @@ static void texts_convert_as_recorded(void)
     json_object_put(file);
 }
 
+const struct tap_case vom_json_vectors_cases[VOM_JSON_VECTORS_CASES] = {
+    {"values print as recorded", values_print_as_recorded},
+    {"texts convert as recorded", texts_convert_as_recorded},
+};
+
 int main(int argc, char **argv)
 {
-    static const struct tap_case cases[] = {
-        {"values print as recorded", values_print_as_recorded},
-        {"texts convert as recorded", texts_convert_as_recorded},
+    static const struct tap_suite suites[] = {
+        TAP_SUITE("vectors", vom_json_vectors_cases),
+        TAP_SUITE("in", vom_json_in_cases),
+        TAP_SUITE("out", vom_json_out_cases),
     };
-    static const struct tap_suite suites[] = {TAP_SUITE("vom-json", cases)};
 
-    return tap_main(argc, argv, suites, 1);
+    return tap_main(argc, argv, suites, sizeof suites / sizeof suites[0]);
 }
