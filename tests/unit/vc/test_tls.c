@@ -278,19 +278,31 @@ struct damage {
     size_t at;
     size_t seen; /* bytes that both sides have sent */
     bool done;
-    bool harmless; /* the body of ChangeCipherSpec, which GnuTLS does not look at */
+    bool harmless;
 };
+
+/* What nobody authenticates and GnuTLS does not look at: the version in the head of a record, and
+ * the body of ChangeCipherSpec. `at` counts from p, where a record begins. */
+static bool unchecked(const uint8_t *p, size_t at)
+{
+    size_t len = 5 + ((size_t)p[3] << 8 | p[4]);
+
+    while (at >= len) {
+        p += len;
+        at -= len;
+        len = 5 + ((size_t)p[3] << 8 | p[4]);
+    }
+    return at == 1 || at == 2 || (p[0] == 20 && at == 5);
+}
 
 static void damage(struct damage *d, struct buf *b, size_t before)
 {
-    static const uint8_t ccs[] = {20, 3, 3, 0, 1};
-    uint8_t *p;
+    uint8_t *p = buf_data(b) + before;
 
     if (d->at >= d->seen && d->at - d->seen < b->len - before) {
-        p = buf_data(b) + before + (d->at - d->seen);
         d->done = true;
-        d->harmless = p - buf_data(b) >= 5 && memcmp(p - 5, ccs, sizeof ccs) == 0;
-        *p ^= 0x41;
+        d->harmless = unchecked(p, d->at - d->seen);
+        p[d->at - d->seen] ^= 0x41;
     }
     d->seen += b->len - before;
 }
@@ -328,7 +340,7 @@ static void damaged_handshakes(void)
     unsigned n = 0, ended = 0;
 
     TAP_IS(damaged_handshake(t, &none) && none.seen > 600);
-    for (size_t at = 0; at < none.seen; at += 3) {
+    for (size_t at = 0; at < none.seen; at++) {
         struct damage d = {.at = at};
         bool ok = damaged_handshake(t, &d);
 
@@ -336,7 +348,7 @@ static void damaged_handshakes(void)
         if (ok && d.done && !d.harmless)
             TAP_OK(++ended == 0, "byte %zu of %zu", at, d.seen);
     }
-    TAP_OK(n > 200, "%u handshakes damaged", n);
+    TAP_OK(n > 600, "%u handshakes damaged", n);
     vc_tls_free(t);
 }
 
