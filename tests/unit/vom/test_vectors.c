@@ -353,7 +353,8 @@ static void bad_input(void)
         r = decode_as(&dec, &in, target_of(&a, vec_str(v, "target")), &a, &ignored, &e);
         TAP_OK(r < 0, "%s is rejected", name);
         rejected += r < 0;
-        /* Our text of these two ends earlier; the text form of streams is unknown to us. */
+        /* Of a duplicate we do not print both definitions; the text form of streams is unknown to
+         * us. */
         if (text != NULL && strncmp(text, "vom: json msg", 13) != 0) {
             size_t len = strncmp(text, "vom: duplicate wiredef", 22) == 0
                              ? (size_t)(strchr(text, ',') - text)
