@@ -37,8 +37,7 @@ int security_caveat_expiry(struct buf *out, int64_t issued, int64_t expires)
     struct vom_value v;
     int ret = expiry_value(&a, issued, expires, &v);
 
-    if (ret >= 0)
-        ret = vom_encode(out, &v, NULL);
+    ret = security_put_value(out, ret, &v);
     arena_done(&a);
     return ret;
 }
@@ -51,8 +50,7 @@ static int put_list(struct buf *out, const struct vom_type *type, const struct s
 
     for (size_t i = 0; i < n && ret >= 0; i++)
         vom_value_set(&v, i, vom_value_span(type->elem, list[i]));
-    if (ret >= 0)
-        ret = vom_encode(out, &v, NULL);
+    ret = security_put_value(out, ret, &v);
     arena_done(&a);
     return ret;
 }
@@ -198,8 +196,7 @@ int security_third_party_make(struct buf *out, const struct security_pubkey *dis
     if (gnutls_rnd(GNUTLS_RND_NONCE, nonce, sizeof nonce) != 0)
         return err_set(e, WSPR_ECRYPTO, "no random bytes");
     ret = third_party_value(&a, span_of(nonce, sizeof nonce), discharger, location, minting, &v);
-    if (ret >= 0)
-        ret = vom_encode(out, &v, NULL);
+    ret = security_put_value(out, ret, &v);
     arena_done(&a);
     return ret < 0 ? security_fail(e, ret) : 0;
 }

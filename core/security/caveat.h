@@ -66,6 +66,7 @@ int security_caveat_network(struct buf *out, struct span network);
 /* A third-party caveat: somebody at `location` must be asked for a discharge. */
 struct security_third_party {
     struct span service; /* pattern: which verifiers it concerns */
+    struct span bytes;   /* the caveat itself, a VOM stream: what the discharger is sent */
     struct span nonce, minting, location;
     struct security_pubkey key;
     bool key_valid; /* false: the key is no point of the curve, no discharge can ever do */

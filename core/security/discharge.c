@@ -108,8 +108,7 @@ int security_discharge_encode(struct buf *out, const struct security_discharge *
     struct vom_value v;
     int ret = security_discharge_value(&a, d, &v);
 
-    if (ret >= 0)
-        ret = vom_encode(out, &v, NULL);
+    ret = security_put_value(out, ret, &v);
     arena_done(&a);
     return ret;
 }

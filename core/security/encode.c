@@ -139,8 +139,7 @@ int security_identity_encode(struct buf *out, const struct security_identity *id
     struct vom_value v;
     int ret = security_identity_value(&a, id, &v);
 
-    if (ret >= 0)
-        ret = vom_encode(out, &v, NULL);
+    ret = security_put_value(out, ret, &v);
     arena_done(&a);
     return ret;
 }
@@ -155,13 +154,11 @@ int security_private_encode(struct buf *out, const struct security_private *id)
     /* A buffer that grew would leave pieces of the secret behind. */
     if (ret >= 0 && buf_reserve(&b, b.max) == NULL)
         ret = buf_error(&b);
-    if (ret >= 0)
-        ret = vom_encode(&b, &v, NULL);
-    if (ret >= 0) {
-        buf_append_span(out, buf_span(&b));
-        ret = buf_error(out);
-    }
+    ret = security_put_value(&b, ret, &v);
+    buf_append_span(out, buf_span(&b));
+    if (ret < 0 && out->error == 0)
+        out->error = ret;
     security_buf_wipe(&b);
     arena_done(&a);
-    return ret;
+    return buf_error(out);
 }

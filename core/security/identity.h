@@ -64,7 +64,10 @@ int security_identity_decode(struct span vom, unsigned flags, struct security_id
 /* The same from a value that was decoded already, such as a blessing in a request. */
 int security_identity_from_value(const struct vom_value *v, unsigned flags,
                                  struct security_identity **ret_id, struct err *e);
-/* Appends the VOM form as a stream of its own. WSPR_ENOMEM, WSPR_ELIMIT (the buffer's maximum). */
+/*
+ * Appends the VOM form as a stream of its own. WSPR_ENOMEM, WSPR_ELIMIT (the buffer's maximum); the
+ * buffer keeps the error too, as with all writers here.
+ */
 int security_identity_encode(struct buf *out, const struct security_identity *id);
 /* The value to encode, in the arena; it borrows from the identity. */
 int security_identity_value(struct arena *a, const struct security_identity *id,

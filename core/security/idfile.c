@@ -51,6 +51,8 @@ int security_idfile_parse_private(struct span text, unsigned flags,
 
 static int print(struct buf *out, const struct buf *vom)
 {
+    if (out->error == 0)
+        out->error = buf_error(vom);
     if (buf_reserve(out, (vom->len + 2) / 3 * 4) != NULL)
         base64_encode(out, buf_data(vom), vom->len, 1);
     return buf_error(out);
@@ -59,10 +61,10 @@ static int print(struct buf *out, const struct buf *vom)
 int security_idfile_print_public(struct buf *out, const struct security_identity *id)
 {
     struct buf b = BUF_INIT(2 * SECURITY_IDENTITY_MAX);
-    int ret = security_identity_encode(&b, id);
+    int ret;
 
-    if (ret >= 0)
-        ret = print(out, &b);
+    security_identity_encode(&b, id);
+    ret = print(out, &b);
     buf_done(&b);
     return ret;
 }
@@ -70,10 +72,10 @@ int security_idfile_print_public(struct buf *out, const struct security_identity
 int security_idfile_print_private(struct buf *out, const struct security_private *id)
 {
     struct buf b = BUF_INIT(2 * SECURITY_IDENTITY_MAX);
-    int ret = security_private_encode(&b, id);
+    int ret;
 
-    if (ret >= 0)
-        ret = print(out, &b);
+    security_private_encode(&b, id);
+    ret = print(out, &b);
     security_buf_wipe(&b);
     return ret;
 }

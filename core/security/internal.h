@@ -73,6 +73,11 @@ int security_put_caveats(struct arena *a, const struct security_caveat *caveats,
 int security_put_signature(struct arena *a, const struct security_signature *s,
                            struct vom_value *ret_v);
 int security_put_pubkey(struct arena *a, const struct security_pubkey *k, struct vom_value *ret_v);
+/*
+ * Appends a value as a stream of its own, if ret, which says whether it could be built, is not an
+ * error. Otherwise the buffer takes the error over, so that a writer may ask it once at the end.
+ */
+int security_put_value(struct buf *out, int ret, const struct vom_value *v);
 /* Reads a stand-alone blob with the bounds of this folder. */
 int security_decode_blob(struct span blob, struct arena *a, struct vom_value *ret_v, struct err *e);
 

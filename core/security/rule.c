@@ -108,6 +108,7 @@ static int get_third_party(struct security_rule *rule, struct arena *keep, struc
     if (t == NULL)
         return WSPR_ENOMEM;
     t->service = caveat->service;
+    t->bytes = caveat->bytes;
     t->nonce = arena_copy(keep, vom_value_at(&as, SECURITY_THIRD_NONCE).s);
     t->minting = arena_copy(keep, vom_value_at(&as, SECURITY_THIRD_MINTING).s);
     t->location = arena_copy(keep, vom_value_at(&as, SECURITY_THIRD_LOCATION).s);

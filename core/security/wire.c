@@ -149,6 +149,15 @@ int security_put_pubkey(struct arena *a, const struct security_pubkey *k, struct
     return ret;
 }
 
+int security_put_value(struct buf *out, int ret, const struct vom_value *v)
+{
+    if (ret >= 0)
+        ret = vom_encode(out, v, NULL);
+    if (ret < 0 && out->error == 0)
+        out->error = ret;
+    return ret;
+}
+
 int security_copy_caveats(struct arena *a, const struct security_caveat *caveats, size_t n,
                           const struct security_caveat **ret_caveats)
 {
@@ -191,8 +200,7 @@ int security_signature_encode(struct buf *out, const struct security_signature *
     struct vom_value v;
     int ret = security_put_signature(&a, s, &v);
 
-    if (ret >= 0)
-        ret = vom_encode(out, &v, NULL);
+    ret = security_put_value(out, ret, &v);
     arena_done(&a);
     return ret;
 }

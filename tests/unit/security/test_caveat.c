@@ -182,7 +182,7 @@ static void third_party_caveat(void)
 
     TAP_IS(security_third_party_decode(&a, &caveat, &t, NULL) == 1);
     TAP_IS(count_third_party(&n, &t) == 0 && n == 1);
-    TAP_IS(span_equal_str(t.service, "a/*"));
+    TAP_IS(span_equal_str(t.service, "a/*") && span_equal(t.bytes, buf_span(&b)));
     TAP_IS(
         is_hex(span_of(t.key.xy, sizeof t.key.xy), vec_str(vec_get(want, "validation_key"), "xy")));
     sha256_init(&sha);

@@ -6,6 +6,7 @@
 #include "world.h"
 
 #include <malloc.h>
+#include <pthread.h>
 
 #include "base/hex.h"
 #include "base/mem.h"
@@ -334,9 +335,13 @@ static void fail_encode(void *arg)
 {
     struct buf b = BUF_INIT(SECURITY_TEXT_MAX);
 
-    security_idfile_print_private(&b, arg);
+    /* A writer may leave the question for errors to the end. */
+    TAP_IS(security_idfile_print_private(&b, arg) == buf_error(&b));
     security_buf_wipe(&b);
-    security_idfile_print_public(&b, security_private_public(arg));
+    TAP_IS(security_private_encode(&b, arg) == buf_error(&b));
+    security_buf_wipe(&b);
+    TAP_IS(security_idfile_print_public(&b, security_private_public(arg)) == buf_error(&b));
+    TAP_IS(buf_error(&b) != 0 || b.len > 0);
     buf_done(&b);
 }
 
@@ -487,6 +492,53 @@ static void out_of_memory(void)
     buf_done(&discharge);
 }
 
+/* Threads share what they only read. */
+static void *use_identity(void *arg)
+{
+    struct security_private *set = arg;
+    struct security_identity *id, *rest, *again = NULL;
+    struct security_context c = {.now = 1, .trust = world_trust()};
+    struct security_signed s;
+    struct buf b = BUF_INIT(10000);
+    uintptr_t bad = 0;
+
+    for (unsigned i = 0; i < 20; i++) {
+        set = security_private_ref(set);
+        id = security_identity_ref(security_private_public(set));
+        buf_reset(&b);
+        bad += security_sign(security_private_key(set), span_str("x"), &s, NULL) < 0;
+        bad += security_identity_encode(&b, id) < 0;
+        bad += security_identity_decode(buf_span(&b), 0, &again, NULL) < 0;
+        bad += !security_identity_equal(id, again);
+        bad += security_authorize(id, &c, &rest, NULL) < 0;
+        security_identity_unref(rest);
+        security_identity_unref(again);
+        security_identity_unref(id);
+        security_private_unref(set);
+    }
+    buf_done(&b);
+    return (void *)bad; /* assertions are not for threads */
+}
+
+static void threads_share(void)
+{
+    struct buf text = BUF_INIT(SECURITY_TEXT_MAX);
+    struct security_private *set = watched(&text);
+    pthread_t threads[3];
+    void *bad;
+
+    unwatch();
+    world_trust();
+    for (size_t i = 0; i < 3; i++)
+        TAP_IS(pthread_create(&threads[i], NULL, use_identity, set) == 0);
+    for (size_t i = 0; i < 3; i++) {
+        TAP_IS(pthread_join(threads[i], &bad) == 0);
+        TAP_IS(bad == NULL);
+    }
+    security_private_unref(set);
+    security_buf_wipe(&text);
+}
+
 /* A chain that passes costs no allocation: it is checked at every request. */
 static void authorizing_allocates_nothing(void)
 {
@@ -511,5 +563,6 @@ static const struct tap_case cases[] = {
     {"circles", circles},
     {"out of memory", out_of_memory},
     {"authorizing allocates nothing", authorizing_allocates_nothing},
+    {"threads share what they read", threads_share},
 };
 const struct tap_suite suite_hostile = TAP_SUITE("hostile", cases);
