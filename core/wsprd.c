@@ -146,16 +146,20 @@ static int read_options(struct daemon *d, int argc, char **argv)
     return -1;
 }
 
-/* Cuts text at commas, in place; returns how many parts there are. */
+/* Cuts text at commas, in place, and the blanks off each part; returns how many are not empty. */
 static size_t split_commas(char *text, const char **parts, size_t max)
 {
     size_t n = 0;
 
     while (text != NULL && n < max) {
         char *comma = strchr(text, ',');
+        size_t len;
 
         if (comma != NULL)
             *comma++ = '\0';
+        text += strspn(text, " \t");
+        for (len = strlen(text); len > 0 && strchr(" \t", text[len - 1]) != NULL; len--)
+            text[len - 1] = '\0';
         if (text[0] != '\0')
             parts[n++] = text;
         text = comma;
