@@ -89,7 +89,9 @@ static unsigned scenario_message_needs(struct json_object *message, bool has_tab
         return 0;
     payload = scenario_parse(json_object_get_string(data));
     name = scenario_member(payload, "name");
-    if (json_object_is_type(name, json_type_string) && json_object_get_string(name)[0] != '/')
+    /* No name is the empty one, which is the root. */
+    if (json_object_is_type(payload, json_type_object) &&
+        (!json_object_is_type(name, json_type_string) || json_object_get_string(name)[0] != '/'))
         needs = SCENARIO_NAMES;
     json_object_put(payload);
     return needs;
