@@ -6,19 +6,19 @@
 
 #define UINT_MAX_LEN 9
 
+/* Writes up to UINT_MAX_LEN bytes, of which the returned number count. */
 static size_t uint_bytes(uint8_t out[UINT_MAX_LEN], uint64_t v)
 {
-    size_t n = 1;
+    unsigned n;
 
     if (v < 0x80) {
         out[0] = (uint8_t)v;
         return 1;
     }
-    while (n < 8 && v >> (8 * n) != 0)
-        n++;
-    out[0] = (uint8_t)(0 - n);
-    for (size_t i = 0; i < n; i++)
+    n = (71 - (unsigned)__builtin_clzll(v)) / 8;
+    for (unsigned i = 0; i < n; i++)
         out[n - i] = (uint8_t)(v >> (8 * i));
+    out[0] = (uint8_t)(0 - n);
     return n + 1;
 }
 
@@ -26,8 +26,10 @@ void vom_put_uint(struct buf *out, uint64_t v)
 {
     uint8_t bytes[UINT_MAX_LEN];
 
-    if (v < 0x80)
-        buf_u8(out, (uint8_t)v);
+    /* Nearly always there is room for the longest, so that nothing need be copied. */
+    if (out->error == 0 && out->cap - out->off - out->len >= UINT_MAX_LEN &&
+        out->max - out->len >= UINT_MAX_LEN && out->len <= out->max)
+        buf_commit(out, uint_bytes(buf_data(out) + out->len, v));
     else
         buf_append(out, bytes, uint_bytes(bytes, v));
 }
