@@ -18,6 +18,7 @@
 #define NUMBER_PLAIN_MIN  -4
 #define NUMBER_PLAIN_MAX  5
 #define NUMBER_DIGITS     17  /* enough for any double */
+#define NUMBER_DIGITS_F   9   /* enough for any single-precision number */
 #define NUMBER_DIGITS_IN  800 /* more digits than these cannot change which double is nearest */
 #define NUMBER_EXP_MAX    100000
 #define NUMBER_EXACT_EXP  22 /* powers of ten up to this one are doubles */
@@ -39,12 +40,35 @@ static double number_from_text(const char *text)
     return v;
 }
 
+static float number_float_from_text(const char *text)
+{
+    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    float v = strtof_l(text, NULL, c);
+
+    freelocale(c);
+    return v;
+}
+
+#define NUMBER_TEXT (NUMBER_DIGITS + 24)
+
+static const char *number_text(char text[NUMBER_TEXT], const struct number_digits *n)
+{
+    snprintf(text, NUMBER_TEXT, "%.*se%d", n->n, n->d, n->point - n->n);
+    return text;
+}
+
 static double number_from_digits(const struct number_digits *n)
 {
-    char text[NUMBER_DIGITS + 24];
+    char text[NUMBER_TEXT];
 
-    snprintf(text, sizeof text, "%.*se%d", n->n, n->d, n->point - n->n);
-    return number_from_text(text);
+    return number_from_text(number_text(text, n));
+}
+
+static float number_float_from_digits(const struct number_digits *n)
+{
+    char text[NUMBER_TEXT];
+
+    return number_float_from_text(number_text(text, n));
 }
 
 /* v > 0 rounded to so many digits. */
@@ -83,27 +107,33 @@ static void number_increment(struct number_digits *n)
     }
 }
 
+static bool number_reads_back(const struct number_digits *n, double v, bool single)
+{
+    return single ? number_float_from_digits(n) == (float)v : number_from_digits(n) == v;
+}
+
 /*
  * The fewest digits that read back as v > 0. The nearest decimal of n digits is the one to try;
- * only at a power of two, where the next double below is nearer than the one above, may that one
+ * only at a power of two, where the next number below is nearer than the one above, may that one
  * fail and its neighbour above succeed.
  */
-static void number_shortest(struct number_digits *ret, double v)
+static void number_shortest(struct number_digits *ret, double v, bool single)
 {
-    int unused, n = v < DBL_MIN ? 1 : NUMBER_EXACT_DIGS;
+    int unused, n = v < DBL_MIN || single ? 1 : NUMBER_EXACT_DIGS;
+    int most = single ? NUMBER_DIGITS_F : NUMBER_DIGITS;
     bool power = frexp(v, &unused) == 0.5;
 
-    for (; n < NUMBER_DIGITS; n++) {
+    for (; n < most; n++) {
         number_round(ret, v, n);
-        if (number_from_digits(ret) == v)
+        if (number_reads_back(ret, v, single))
             break;
         if (power) {
             number_increment(ret);
-            if (number_from_digits(ret) == v)
+            if (number_reads_back(ret, v, single))
                 break;
         }
     }
-    if (n == NUMBER_DIGITS)
+    if (n == most)
         number_round(ret, v, n);
     while (ret->n > 1 && ret->d[ret->n - 1] == '0')
         ret->n--;
@@ -163,7 +193,7 @@ static size_t number_print_uint(char *out, uint64_t v)
     return n;
 }
 
-size_t json_number_format_double(char out[JSON_NUMBER_SIZE], double v)
+static size_t number_format(char out[JSON_NUMBER_SIZE], double v, bool single)
 {
     struct number_digits n;
     size_t len = 0;
@@ -184,13 +214,23 @@ size_t json_number_format_double(char out[JSON_NUMBER_SIZE], double v)
         len += number_print_uint(out + len, (uint64_t)v);
         return len;
     }
-    number_shortest(&n, v);
+    number_shortest(&n, v, single);
     if (n.point - 1 >= NUMBER_PLAIN_MIN && n.point - 1 <= NUMBER_PLAIN_MAX)
         len += number_print_plain(out + len, &n);
     else
         len += number_print_exp(out + len, &n);
     out[len] = '\0';
     return len;
+}
+
+size_t json_number_format_double(char out[JSON_NUMBER_SIZE], double v)
+{
+    return number_format(out, v, false);
+}
+
+size_t json_number_format_float(char out[JSON_NUMBER_SIZE], double v)
+{
+    return number_format(out, (float)v, true);
 }
 
 size_t json_number_format_uint(char out[JSON_NUMBER_SIZE], uint64_t v)

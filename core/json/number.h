@@ -13,6 +13,8 @@
  * d.ddde±XX; "NaN", "+Inf", "-Inf". Ends in a NUL; returns the length. spec: vom B.1.1
  */
 size_t json_number_format_double(char out[JSON_NUMBER_SIZE], double v);
+/* The same for a single-precision number: fewer digits tell it from its neighbours. */
+size_t json_number_format_float(char out[JSON_NUMBER_SIZE], double v);
 size_t json_number_format_int(char out[JSON_NUMBER_SIZE], int64_t v);
 size_t json_number_format_uint(char out[JSON_NUMBER_SIZE], uint64_t v);
 

@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <float.h>
 #include <locale.h>
 #include <math.h>
 
@@ -91,6 +92,50 @@ static void doubles_read_back(void)
         snprintf(shorter, sizeof shorter, "%.*e", digits - 2, v);
         TAP_OK(json_number_parse_double(span_str(shorter), &w) == JSON_PARSED ? w != v : true,
                "%s is shorter than %s", shorter, text);
+    }
+}
+
+static void floats_print_shorter(void)
+{
+    static const struct {
+        float v;
+        const char *text;
+    } rows[] = {
+        {0, "0"},
+        {-0.0f, "-0"},
+        {1.5f, "1.5"},
+        {0.1f, "0.1"},
+        {-3.4f, "-3.4"},
+        {16777216, "1.6777216e+07"},
+        {1e6f, "1e+06"},
+        {123456.7f, "123456.7"},
+        {1e-5f, "1e-05"},
+        {FLT_MAX, "3.4028235e+38"},
+        {FLT_MIN, "1.1754944e-38"},
+        {0x1p-149f, "1e-45"},
+    };
+    char text[JSON_NUMBER_SIZE];
+    uint32_t x = 0x9e3779b9u;
+
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        json_number_format_float(text, rows[i].v);
+        TAP_OK(strcmp(text, rows[i].text) == 0, "%a: %s, not %s", rows[i].v, text, rows[i].text);
+    }
+    for (int i = 0; i < 20000; i++) {
+        double w = 0;
+        float v;
+
+        x ^= x << 13;
+        x ^= x >> 17;
+        x ^= x << 5;
+        memcpy(&v, &x, sizeof v);
+        if (i % 4 == 2)
+            v = ldexpf(1, (int)(x % 277) - 149);
+        if (!isfinite(v))
+            continue;
+        json_number_format_float(text, v);
+        TAP_OK(json_number_parse_float(span_str(text), &w) == JSON_PARSED && (float)w == v,
+               "%a: %s", v, text);
     }
 }
 
@@ -214,6 +259,7 @@ static void locale_does_not_matter(void)
 const struct tap_case json_number_cases[JSON_NUMBER_CASES] = {
     {"doubles print with the fewest digits", doubles_print_shortest},
     {"doubles read back", doubles_read_back},
+    {"floats print shorter", floats_print_shorter},
     {"integers", integers},
     {"doubles are rounded once", doubles_are_rounded_once},
     {"the locale does not matter", locale_does_not_matter},
