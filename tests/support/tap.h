@@ -40,6 +40,11 @@ void tap_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 #define TAP_OK(cond, ...) tap_check(!!(cond), __FILE__, __LINE__, __VA_ARGS__)
 #define TAP_IS(cond)      tap_check(!!(cond), __FILE__, __LINE__, "%s", #cond)
 
+/* Makes the case that runs count as skipped, for the reason given; it should return then. */
+void tap_skip(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* Name of the case that runs: for suites whose cases are made from a list of vectors. */
+const char *tap_case_name(void);
+
 /* Path of a file of the test tree ("vectors/vom.json"); valid until the next call. */
 const char *tap_path(const char *name);
 
