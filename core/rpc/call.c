@@ -38,6 +38,7 @@ static void call_circuit_ready(struct rpc_circuit_waiter *w, struct vc *vc, cons
 static struct rpc_call *call_alloc(struct rpc_client *client)
 {
     struct list *node = list_pop(&client->spare);
+    struct vom_limits limits = vom_limits_default;
     struct rpc_call *c;
 
     if (node != NULL) {
@@ -50,7 +51,8 @@ static struct rpc_call *call_alloc(struct rpc_client *client)
     list_init(&c->node);
     c->client = client;
     vom_enc_init(&c->enc);
-    vom_dec_init(&c->dec, NULL);
+    limits.message = client->rt->limits.value_max;
+    vom_dec_init(&c->dec, &limits);
     buf_init(&c->text, 65536);
     buf_init(&c->targets, RPC_RESOLVE_MAX);
     buf_init(&c->head, 131072);

@@ -37,6 +37,14 @@ int rpc_request_put(struct vom_enc *enc, struct buf *out, const struct rpc_reque
         put_field(out, &last, VOM_REQUEST_TIMEOUT);
         vom_put_int(out, rq->timeout);
     }
+    if (rq->has_blessing) {
+        put_field(out, &last, VOM_REQUEST_HAS_BLESSING);
+        vom_put_bool(out, true);
+    }
+    if (rq->n_discharges > 0) {
+        put_field(out, &last, VOM_REQUEST_NUM_DISCHARGES);
+        vom_put_uint(out, rq->n_discharges);
+    }
     vom_put_uint(out, 0);
     return vom_enc_end(enc, NULL);
 }

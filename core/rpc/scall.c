@@ -22,6 +22,7 @@ static struct rpc_scall *scall_alloc(struct rpc_server *s)
 {
     struct list *node = list_pop(&s->spare);
     struct rpc_scall *c;
+    struct vom_limits limits = vom_limits_default;
     uint32_t value_max = s->rt->limits.value_max;
 
     if (node != NULL) {
@@ -34,7 +35,10 @@ static struct rpc_scall *scall_alloc(struct rpc_server *s)
     list_init(&c->node);
     c->server = s;
     vom_enc_init(&c->enc);
-    vom_dec_init(&c->dec, NULL);
+    /* Of what was sent in a stream, the types may be gone before the next item comes. */
+    vom_enc_keep(&c->enc, &c->arena);
+    limits.message = value_max;
+    vom_dec_init(&c->dec, &limits);
     buf_init(&c->in, (size_t)value_max + 65536);
     buf_init(&c->out, (size_t)value_max + 65536);
     arena_init(&c->arena, (size_t)value_max * 4);
@@ -71,8 +75,10 @@ static void scall_recycle(struct rpc_scall *c)
     security_identity_unref(c->local);
     security_identity_unref(c->peer);
     security_identity_unref(c->remote);
-    c->local = c->peer = c->remote = NULL;
-    c->running = c->finished = c->gone = c->held = c->ended = c->broken = false;
+    security_identity_unref(c->blessing);
+    c->local = c->peer = c->remote = c->blessing = NULL;
+    c->running = c->finished = c->gone = c->held = c->ended = c->broken = c->sent = false;
+    err_done(&c->stream_error);
     c->next = RPC_SNEXT_REQUEST;
     c->request = (struct rpc_request){0};
     c->object = (struct rpc_object){0};
@@ -208,37 +214,77 @@ static int put_app_error(struct rpc_scall *c, const struct err *error, struct er
     return r < 0 ? r : put_result(c, &v, err);
 }
 
-void rpc_scall_finish(struct rpc_scall *c, const struct vom_value *const *results, size_t n,
-                      const struct err *error)
+static int put_results(struct rpc_scall *c, const struct vom_value *const *results, size_t n,
+                       struct err *err)
 {
-    struct rpc_response rs = {.end_stream = true, .n_results = n + 1};
-    struct rpc_runtime *rt = c->server->rt;
+    int r;
+
+    for (size_t i = 0; i < n; i++) {
+        r = put_result(c, results[i], err);
+        if (r < 0)
+            return err_prefix(err, 0, "result #%zu encoding failed: ", i);
+    }
+    return 0;
+}
+
+/*
+ * Results that cannot be sent, too large ones mostly. What was written of them is taken back; with
+ * nothing on the flow yet the caller can still be told.
+ */
+static void results_failed(struct rpc_scall *c, int r, struct err *e)
+{
+    char method[80];
+
+    if (e->code == 0)
+        err_set(e, r, "%s", err_code_text(r));
+    log_write(c->server->rt->log, LOG_LEVEL_WARN, "rpc", "call of %s: %s",
+              log_quote(method, sizeof method, c->request.method.p, c->request.method.len),
+              err_text(e));
+    buf_reset(&c->out);
+    if (c->sent) {
+        c->out.error = WSPR_EINTERNAL;
+        scall_end(c);
+    } else {
+        vom_enc_prime(&c->enc, &c->out, &vom_preset_response);
+        err_prefix(e, WSPR_EINTERNAL, "ipc: ");
+        rpc_scall_fail(c, e);
+    }
+}
+
+static void scall_finish(struct rpc_scall *c, const struct vom_value *const *results, size_t n,
+                         const struct err *error, bool with_error)
+{
+    struct rpc_response rs = {.end_stream = true, .n_results = n + with_error};
     struct err e = ERR_INIT;
     int r = 0;
 
-    if (c->flow != NULL) {
+    if (c->flow != NULL)
         r = rpc_response_put(&c->enc, &c->out, &rs);
-        for (size_t i = 0; i < n && r == 0; i++)
-            r = put_result(c, results[i], &e);
-        if (r == 0)
-            r = put_app_error(c, error, &e);
-    }
-    if (r < 0) {
-        log_write(rt->log, LOG_LEVEL_WARN, "rpc", "results of %.*s cannot be encoded: %s",
-                  SPAN_ARG(c->request.method), e.code != 0 ? err_text(&e) : err_code_text(r));
-        c->out.error = WSPR_EINTERNAL;
-    }
+    if (c->flow != NULL && r == 0)
+        r = put_results(c, results, n, &e);
+    if (c->flow != NULL && r == 0 && with_error)
+        r = put_app_error(c, error, &e);
+    if (r < 0)
+        results_failed(c, r, &e);
+    else
+        scall_end(c);
     err_done(&e);
-    scall_end(c);
+}
+
+void rpc_scall_finish(struct rpc_scall *c, const struct vom_value *const *results, size_t n,
+                      const struct err *error)
+{
+    scall_finish(c, results, n, error, true);
+}
+
+void rpc_scall_finish_plain(struct rpc_scall *c, const struct vom_value *const *results, size_t n)
+{
+    scall_finish(c, results, n, NULL, false);
 }
 
 void rpc_scall_finish_void(struct rpc_scall *c)
 {
-    struct rpc_response rs = {.end_stream = true};
-
-    if (c->flow != NULL && rpc_response_put(&c->enc, &c->out, &rs) < 0)
-        c->out.error = WSPR_ENOMEM;
-    scall_end(c);
+    scall_finish(c, NULL, 0, NULL, false);
 }
 
 void rpc_scall_drop(struct rpc_scall *c)
@@ -267,6 +313,7 @@ int rpc_scall_send(struct rpc_scall *c, const struct vom_value *item)
         r = vc_flow_write(c->flow, buf_span(&c->out), &e);
     buf_reset(&c->out);
     err_done(&e);
+    c->sent = true;
     if (r < 0) {
         vc_flow_cancel(c->flow);
         c->flow = NULL;
@@ -346,6 +393,16 @@ const struct security_identity *rpc_scall_local(const struct rpc_scall *c)
 const struct security_identity *rpc_scall_remote(const struct rpc_scall *c)
 {
     return c->remote;
+}
+
+const struct security_identity *rpc_scall_blessing(const struct rpc_scall *c)
+{
+    return c->blessing;
+}
+
+const struct err *rpc_scall_stream_error(const struct rpc_scall *c)
+{
+    return c->stream_error.code != 0 ? &c->stream_error : NULL;
 }
 
 bool rpc_scall_is_gone(const struct rpc_scall *c)

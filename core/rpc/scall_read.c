@@ -210,43 +210,29 @@ static int read_request(struct rpc_scall *c, const struct vom_msg *msg, struct e
     return 0;
 }
 
-/* The value of a message as a stream of its own, which is what core/security decodes. */
-static int message_blob(struct rpc_scall *c, const struct vom_msg *msg, struct buf *blob,
-                        struct err *err)
+static int read_blessing(struct rpc_scall *c, const struct vom_msg *msg, struct err *err)
 {
     struct vom_value v;
     int r = vom_dec_value(&c->dec, msg, &c->arena, &v, err);
 
-    return r < 0 ? r : vom_encode(blob, &v, err);
-}
-
-static int read_blessing(struct rpc_scall *c, const struct vom_msg *msg, struct err *err)
-{
-    struct buf blob = BUF_INIT(SECURITY_IDENTITY_MAX);
-    struct security_identity *id = NULL;
-    int r = message_blob(c, msg, &blob, err);
-
     if (r == 0)
-        r = security_identity_decode(buf_span(&blob), 0, &id, err);
-    buf_done(&blob);
+        r = security_identity_from_value(&v, 0, &c->blessing, err);
     if (r < 0)
         return r;
-    if (!security_pubkey_equal(security_identity_key(id), security_identity_key(c->local)))
+    if (!security_pubkey_equal(security_identity_key(c->blessing), security_identity_key(c->local)))
         rpc_scall_error(c, WSPR_EBADPROTO, "ipc: blessing provided not bound to this server");
     else
         scall_credentials_done(c);
-    security_identity_unref(id);
     return 0;
 }
 
 static int read_discharge(struct rpc_scall *c, const struct vom_msg *msg, struct err *err)
 {
-    struct buf blob = BUF_INIT(SECURITY_IDENTITY_MAX);
-    int r = message_blob(c, msg, &blob, err);
+    struct vom_value v;
+    int r = vom_dec_value(&c->dec, msg, &c->arena, &v, err);
 
     if (r == 0)
-        r = security_discharge_decode(buf_span(&blob), &c->discharges[c->n_discharges], err);
-    buf_done(&blob);
+        r = security_discharge_from_value(&v, &c->discharges[c->n_discharges], err);
     if (r < 0)
         return r;
     c->n_discharges++;
@@ -351,6 +337,7 @@ static void read_failed(struct rpc_scall *c, struct err *e)
     case RPC_SNEXT_ITEM:
         /* A stream that cannot be read ends for the method; the call goes on. */
         c->broken = true;
+        err_move(&c->stream_error, e);
         tell_end(c);
         return;
     }

@@ -67,6 +67,8 @@ struct rpc_authorizer {
     int (*authorize)(void *arg, struct rpc_scall *call, struct err *err);
     void *arg;
 };
+/* Admits everybody. */
+extern const struct rpc_authorizer rpc_authorizer_all;
 
 /*
  * What a dispatcher answers. An object either has an interface, or takes every call itself through
@@ -121,6 +123,8 @@ void rpc_scall_resume(struct rpc_scall *call);
 /* Decodes an item into the declared type of the in-stream; valid until the callback returns. */
 int rpc_scall_item_value(struct rpc_scall *call, const struct rpc_value *v,
                          const struct vom_value **ret, struct err *err);
+/* In `end`: why the stream cannot be read any further; NULL if the caller ended it or is gone. */
+const struct err *rpc_scall_stream_error(const struct rpc_scall *call);
 /* Sends one item of the result stream: 0, RPC_FULL (taken), or an error (the caller is gone). */
 int rpc_scall_send(struct rpc_scall *call, const struct vom_value *item);
 /*
@@ -129,6 +133,9 @@ int rpc_scall_send(struct rpc_scall *call, const struct vom_value *item);
  */
 void rpc_scall_finish(struct rpc_scall *call, const struct vom_value *const *results, size_t n,
                       const struct err *error);
+/* The same for a method whose last result is not an error. */
+void rpc_scall_finish_plain(struct rpc_scall *call, const struct vom_value *const *results,
+                            size_t n);
 /* Ends the call of a method that has no results at all, not even an error. */
 void rpc_scall_finish_void(struct rpc_scall *call);
 /* Ends the call with a framework error (Response.Error) instead of results. */
@@ -144,6 +151,8 @@ uint32_t rpc_scall_label(const struct rpc_scall *call);
 /* Identities of both ends; the caller's is what remained after validation. Borrowed. */
 const struct security_identity *rpc_scall_local(const struct rpc_scall *call);
 const struct security_identity *rpc_scall_remote(const struct rpc_scall *call);
+/* The blessing that came with the request, bound to the server's key; NULL if there is none. */
+const struct security_identity *rpc_scall_blessing(const struct rpc_scall *call);
 bool rpc_scall_is_gone(const struct rpc_scall *call);
 
 struct rpc_server_opts {

@@ -55,7 +55,7 @@ struct rpc_scall {
     struct list node;
     struct rpc_server *server;
     struct vc_flow *flow; /* NULL: the caller is gone */
-    struct security_identity *local, *peer, *remote;
+    struct security_identity *local, *peer, *remote, *blessing;
     enum rpc_scall_next next;
     unsigned busy;
     bool running;  /* invoke was called */
@@ -64,6 +64,8 @@ struct rpc_scall {
     bool held;
     bool broken; /* the stream cannot be read any further */
     bool ended;  /* the end of the stream was told */
+    bool sent;   /* something of ours is on the flow */
+    struct err stream_error;
     struct rpc_request request;
     struct span suffix;
     struct rpc_object object;

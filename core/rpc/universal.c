@@ -90,7 +90,7 @@ static int type_def(struct arena *a, const struct rpc_interface *iface, const st
     if (t->kind == VOM_KIND_MAP)
         vom_value_set_field(ret, "Key", id_value(iface, t->key));
     if (t->kind == VOM_KIND_ARRAY)
-        vom_value_set_field(ret, "Len", vom_value_uint(&vom_type_uint, t->len));
+        vom_value_set_field(ret, "Len", vom_value_uint(&vom_type_uint64, t->len));
     return 0;
 }
 
