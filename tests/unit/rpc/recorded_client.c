@@ -1,0 +1,249 @@
+/*
+ * The recorded calls, made by our client: it writes the same bytes, and what the recorded server
+ * answered leads to the recorded outcome.
+ */
+#include "config.h"
+
+#include "raw.h"
+#include "recorded_tests.h"
+#include "recording.h"
+#include "rig.h"
+#include "tap.h"
+#include "tcall.h"
+#include "vom/wiretypes.h"
+
+#define CALL_ARGS 8
+
+static struct {
+    bool up;
+    struct rig_ids ids;
+    struct rig rig;
+    struct raw_peer peer;
+    unsigned calls, failures, skipped;
+} t;
+
+static void client_begin(void)
+{
+    struct rig_opts opts = {0};
+
+    rig_ids_init(&t.ids);
+    opts.identity = t.ids.client;
+    opts.trust = t.ids.trust;
+    rig_init(&t.rig, &opts);
+    raw_init(&t.peer, t.rig.w, t.ids.server);
+    raw_listen(&t.peer);
+    t.up = true;
+}
+
+void client_end(void)
+{
+    if (!t.up)
+        return;
+    t.up = false;
+    tap_note("called: %u with the same bytes, %u that fail before; %u skipped", t.calls, t.failures,
+             t.skipped);
+    TAP_OK(t.peer.n_circuits == 1, "%u circuits", t.peer.n_circuits);
+    rig_done(&t.rig, false);
+    raw_done(&t.peer);
+    loop_worker_free(t.rig.w);
+    rig_ids_done(&t.ids);
+}
+
+/* ---- outcomes ---- */
+
+static void check_error(const struct tcall *c, struct json_object *e)
+{
+    const char *id = vec_str(e, "id");
+
+    TAP_OK(strcmp(tcall_error(c), vec_str(e, "msg")) == 0 && strcmp(err_id(&c->err), id) == 0,
+           "error %s \"%s\", not %s \"%s\"", err_id(&c->err), tcall_error(c), id,
+           vec_str(e, "msg"));
+}
+
+static void check_outcome(const struct tcall *c, struct json_object *recording,
+                          const struct recording_items *answer)
+{
+    struct json_object *e = vec_get(vec_get(recording, "client_outcome"), "finish_error");
+    const struct recording_item *item = &answer->item[answer->n];
+    unsigned n_items = 0;
+
+    if (e != NULL) {
+        check_error(c, e);
+        return;
+    }
+    TAP_OK(c->err.code == 0, "error \"%s\"", tcall_error(c));
+    TAP_OK(answer->n > c->n_results && item[-1 - (int)c->n_results].kind == ITEM_RESPONSE,
+           "%u results", c->n_results);
+    for (unsigned i = 0; i < c->n_results && c->n_results < answer->n; i++)
+        TAP_OK(vom_value_equal(&c->results[i], &item[(int)i - (int)c->n_results].value) == 1,
+               "result %u", i);
+    for (size_t i = 1; i < answer->n; i++)
+        n_items +=
+            answer->item[i - 1].kind == ITEM_RESPONSE && !answer->item[i - 1].response.end_stream;
+    TAP_OK(c->n_items == n_items, "%u stream items, not %u", c->n_items, n_items);
+}
+
+/* ---- calls that come to a flow ---- */
+
+struct arrival {
+    struct raw_flow *flow;
+    size_t len;
+};
+
+static bool has_arrived(void *arg)
+{
+    struct arrival *a = arg;
+
+    a->flow = raw_flow_at(&t.peer, 0);
+    return a->flow != NULL && a->flow->in.len >= a->len;
+}
+
+static bool has_started(void *arg)
+{
+    struct tcall *c = arg;
+
+    return c->n_started > 0 || c->n_done > 0;
+}
+
+/* Sends the recorded items, then ends the stream if the recorded client did. */
+static void send_items(struct tcall *c, const struct recording_items *said)
+{
+    raw_until(t.rig.w, has_started, c, 5000);
+    for (size_t i = 1; i < said->n; i++) {
+        const struct recording_item *before = &said->item[i - 1];
+
+        if (said->item[i].kind != ITEM_VALUE || before->kind != ITEM_REQUEST ||
+            i <= said->item[0].request.n_args)
+            continue;
+        TAP_IS(tcall_send(c, &said->item[i].value) == 0);
+    }
+    if (said->item[said->n - 1].kind == ITEM_REQUEST && said->item[said->n - 1].request.end_stream)
+        rpc_call_close_send(c->call);
+}
+
+static int32_t results_wanted(struct json_object *recording, const struct recording_items *answer)
+{
+    struct json_object *results = vec_get(vec_get(recording, "client_outcome"), "results");
+
+    if (strcmp(vec_str(recording, "id"), "bad-resultcount") == 0)
+        return 1;
+    if (results != NULL)
+        return (int32_t)json_object_array_length(results);
+    return -1;
+}
+
+static void play_call(const char *id, struct json_object *recording, struct json_object *flow)
+{
+    struct buf c2s = recording_bytes(flow, true), s2c = recording_bytes(flow, false);
+    struct vom_value args[CALL_ARGS];
+    struct recording_items said, answer;
+    const struct rpc_request *rq = &said.item[0].request;
+    struct arrival a = {.len = c2s.len};
+    struct tcall_how how = {.args = args};
+    bool streams, cancels = strncmp(id, "cancel", 6) == 0 && strncmp(id, "cache", 5) != 0;
+    char name[512], method[64];
+    struct tcall c;
+
+    recording_read(&said, buf_span(&c2s), true);
+    recording_read(&answer, buf_span(&s2c), false);
+    streams = said.n > 2 + rq->n_args || (said.n == 1 + rq->n_args);
+    snprintf(name, sizeof name, "/%s%.*s", t.peer.endpoint, SPAN_ARG(rq->suffix));
+    snprintf(method, sizeof method, "%.*s", SPAN_ARG(rq->method));
+    how.name = name;
+    how.method = method;
+    how.n_args = rq->n_args;
+    for (size_t i = 0; i < rq->n_args && i < CALL_ARGS; i++)
+        args[i] = said.item[1 + i].value;
+    how.opts = (struct rpc_call_opts){
+        .timeout = rq->timeout,
+        .n_results = results_wanted(recording, &answer),
+        .streaming = streams,
+    };
+    how.no_items = strcmp(id, "stream-server-unread") == 0;
+
+    tcall_init(&c);
+    TAP_IS(tcall_start(&c, rpc_runtime_client(t.rig.rt), &how));
+    if (streams)
+        send_items(&c, &said);
+    TAP_OK(raw_until(t.rig.w, has_arrived, &a, 5000), "the call does not come");
+    raw_run(t.rig.w, 1);
+    if (a.flow != NULL) {
+        TAP_OK(span_equal(buf_span(&a.flow->in), buf_span(&c2s)), "other bytes");
+        if (s2c.len > 0 && strcmp(id, "deadline-recv") != 0) {
+            raw_write(a.flow, buf_span(&s2c));
+            raw_close(a.flow);
+        }
+    }
+    if (cancels) {
+        rpc_call_cancel(c.call);
+        c.call = NULL;
+        raw_run(t.rig.w, 20);
+        TAP_OK(a.flow != NULL && a.flow->eof && c.n_done == 0, "the cancel does not come");
+    } else {
+        TAP_OK(raw_until(t.rig.w, tcall_is_done, &c, 5000), "the call does not end");
+        check_outcome(&c, recording, &answer);
+    }
+    t.calls++;
+    raw_flow_free(a.flow);
+    tcall_done(&c);
+    recording_items_done(&said);
+    recording_items_done(&answer);
+    buf_done(&c2s);
+    buf_done(&s2c);
+}
+
+/* ---- calls that do not ---- */
+
+static void play_failure(struct json_object *recording)
+{
+    struct json_object *e = vec_get(vec_get(recording, "client_outcome"), "start_error");
+    struct vom_value arg = vom_value_str("z");
+    struct tcall_how how = {
+        .name = vec_str(recording, "object_name"),
+        .method = vec_str(recording, "method"),
+        .args = &arg,
+        .n_args = 1,
+    };
+    struct tcall c;
+
+    tcall_init(&c);
+    TAP_IS(tcall_start(&c, rpc_runtime_client(t.rig.rt), &how));
+    TAP_OK(raw_until(t.rig.w, tcall_is_done, &c, 5000), "the call does not end");
+    check_error(&c, e);
+    tcall_done(&c);
+    t.failures++;
+}
+
+static const struct {
+    const char *id, *why;
+} skips[] = {
+    {"timeout-zero", "0 means the default of our client"},
+    {"auth-remoteid", "the client takes no pattern for the server"},
+    {"blessing", "the client grants no blessings"},
+    {"blessing-unbound", "the client grants no blessings"},
+    {"blessing-refused", "the client grants no blessings"},
+    {"discharge", "the client fetches no discharges"},
+    {"discharge-cached", "the client fetches no discharges"},
+    {"noname", "comes with mount tables"},
+};
+
+void client_case(void)
+{
+    const char *id = tap_case_name();
+    struct json_object *recording = recording_named(id);
+    struct json_object *flow = recording_flow(recording, 0);
+
+    if (!t.up)
+        client_begin();
+    for (size_t i = 0; i < sizeof skips / sizeof skips[0]; i++) {
+        if (strcmp(id, skips[i].id) == 0) {
+            t.skipped++;
+            tap_skip("%s", skips[i].why);
+            return;
+        }
+    }
+    if (flow != NULL)
+        play_call(id, recording, flow);
+    else
+        play_failure(recording);
+}

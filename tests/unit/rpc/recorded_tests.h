@@ -1,0 +1,12 @@
+/* The parts of the test of recordings. */
+#ifndef TESTS_UNIT_RPC_RECORDED_TESTS_H
+#define TESTS_UNIT_RPC_RECORDED_TESTS_H
+
+/* Plays the recording that the case is named after to our server, or to our client. */
+void server_case(void);
+void client_case(void);
+/* Prints how many ran how, and takes everything down. Harmless a second time. */
+void server_end(void);
+void client_end(void);
+
+#endif
