@@ -4,6 +4,8 @@
 #include <stdalign.h>
 #include <stdlib.h>
 
+#include "base/mem.h"
+
 #define ARENA_FIRST 1024
 #define ARENA_KEEP  65536
 #define ARENA_ALIGN alignof(max_align_t)
@@ -29,6 +31,13 @@ void arena_done(struct arena *a)
         free(b);
     }
     a->used = 0;
+}
+
+void arena_wipe(struct arena *a)
+{
+    for (struct arena_block *b = a->head; b != NULL; b = b->next)
+        mem_wipe(b->data, b->used);
+    arena_done(a);
 }
 
 void arena_reset(struct arena *a)

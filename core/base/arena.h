@@ -25,6 +25,8 @@ struct arena {
 void arena_init(struct arena *a, size_t max);
 /* Frees everything; the arena may be used again. */
 void arena_done(struct arena *a);
+/* The same for an arena that may hold secrets: what was handed out is wiped first. */
+void arena_wipe(struct arena *a);
 /* Takes everything back, keeping the largest block if it is not above 64 KiB. */
 void arena_reset(struct arena *a);
 /* n bytes, aligned for any object, not cleared. NULL if memory is short or the maximum is passed.

@@ -70,6 +70,18 @@ static void arena_bounds(void)
     arena_done(&a);
 }
 
+static void arena_wipes(void)
+{
+    struct arena a = ARENA_INIT(100000);
+
+    memset(arena_alloc(&a, 100), 'x', 100);
+    memset(arena_alloc(&a, 5000), 'x', 5000);
+    arena_wipe(&a);
+    TAP_IS(a.head == NULL && a.used == 0);
+    TAP_IS(arena_alloc(&a, 100) != NULL);
+    arena_done(&a);
+}
+
 static void errors_carry_text_and_id(void)
 {
     struct err e = ERR_INIT, f = ERR_INIT;
@@ -171,6 +183,7 @@ static const struct tap_case base_cases[] = {
     {"buf prints", buf_prints},
     {"cursor is sticky", cursor_is_sticky},
     {"arena bounds", arena_bounds},
+    {"arena wipes", arena_wipes},
     {"errors carry text and id", errors_carry_text_and_id},
     {"errors survive lack of memory", errors_survive_lack_of_memory},
     {"hash is SipHash-2-4", hash_is_siphash},
