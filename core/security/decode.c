@@ -317,7 +317,7 @@ int security_private_from_value(const struct vom_value *v, unsigned flags,
     struct decode d = {.a = &a, .flags = flags};
     int ret = decode_private(&d, *v, 0, ret_id, e);
 
-    arena_done(&a);
+    arena_wipe(&a);
     return ret == 1 ? fail_nil(e) : ret;
 }
 
@@ -351,6 +351,6 @@ int security_private_decode(struct span vom, unsigned flags, struct security_pri
 
     if (ret >= 0)
         ret = security_private_from_value(&v, flags, ret_id, e);
-    arena_done(&a);
+    arena_wipe(&a);
     return ret;
 }

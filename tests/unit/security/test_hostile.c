@@ -100,6 +100,52 @@ static void secrets_are_wiped(void)
     unwatch();
 }
 
+/*
+ * The same secret as a list of 16-bit numbers, which is legal: what was made of it on the way is
+ * wiped as well.
+ */
+static void secrets_in_other_types_are_wiped(void)
+{
+    static const uint8_t field[] = {1, 4, 1, 6, 'S', 'e', 'c', 'r', 'e', 't'};
+    struct buf text = BUF_INIT(SECURITY_TEXT_MAX), vom = BUF_INIT(SECURITY_IDENTITY_MAX);
+    struct buf b = BUF_INIT(SECURITY_IDENTITY_MAX), value = BUF_INIT(SECURITY_IDENTITY_MAX);
+    struct security_private *set = watched(&text), *id = NULL, *one;
+    const size_t defs = 580; /* spec: security 3.1 */
+    struct err e = ERR_INIT;
+    size_t at, body;
+
+    /* A chain: 580 bytes of definitions, its id, a length of two bytes, the value. */
+    TAP_IS(security_private_new_with_key(span_str("c"), security_private_key(set), &one, &e) == 0);
+    TAP_IS(security_private_encode(&vom, one) == 0 && vom.base[defs + 2] == 0xff);
+    buf_append(&b, vom.base, defs);
+    at = (size_t)((uint8_t *)memmem(b.base, defs, field, sizeof field) - b.base);
+    b.base[at + 1] = 78;
+    buf_append(&b, "\xff\x9b\x04\x12\x01\x33\x00", 7); /* 78: list of uint16 */
+    body = defs + 4;
+    buf_append(&value, vom.base + body, vom.len - body - sizeof secret - 1);
+    for (size_t i = 0; i < sizeof secret; i++) {
+        if (secret[i] >= 0x80)
+            buf_u8(&value, 0xff);
+        buf_u8(&value, secret[i]);
+    }
+    buf_u8(&value, 0);
+    buf_append(&b, "\xff\x82\xff", 3);
+    TAP_IS(value.len < 256);
+    buf_u8(&b, (uint8_t)value.len);
+    buf_append_span(&b, buf_span(&value));
+    TAP_OK(security_private_decode(buf_span(&b), 0, &id, &e) == 0, "%s", err_text(&e));
+    security_private_unref(id);
+    security_private_unref(one);
+    security_private_unref(set);
+    security_buf_wipe(&text);
+    security_buf_wipe(&vom);
+    security_buf_wipe(&b);
+    security_buf_wipe(&value);
+    TAP_OK(leaks == 0, "%u pieces of memory with the secret in them", leaks);
+    unwatch();
+    err_done(&e);
+}
+
 /* An error text holds no byte of a key, neither raw nor in hexadecimal or base64. */
 static bool mentions(const struct err *e, const uint8_t *key, size_t len)
 {
@@ -554,6 +600,7 @@ static void authorizing_allocates_nothing(void)
 
 static const struct tap_case cases[] = {
     {"secrets are wiped", secrets_are_wiped},
+    {"secrets in other types are wiped", secrets_in_other_types_are_wiped},
     {"texts hold no keys", texts_hold_no_keys},
     {"identities cut anywhere", identities_cut_anywhere},
     {"texts cut anywhere", texts_cut_anywhere},
