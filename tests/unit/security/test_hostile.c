@@ -1,206 +1,15 @@
-/*
- * Input that is cut or altered, memory that runs out, and secrets that must not be left behind.
- * free and realloc of our objects go through a check that finds a scalar in what they release.
- */
+/* Input that is cut or altered, and memory that runs out. */
 #include "config.h"
+#include "watch.h"
 #include "world.h"
 
-#include <malloc.h>
 #include <pthread.h>
 
-#include "base/hex.h"
 #include "base/mem.h"
 #include "failmalloc.h"
 #include "security/acl.h"
 #include "security/channel.h"
 #include "security/idfile.h"
-
-/* Secrets. */
-
-static uint8_t secret[SECURITY_SCALAR_LEN];
-static char secret_text[24]; /* from the middle of its base64 form */
-static unsigned leaks;
-
-void __real_free(void *p);
-void __wrap_free(void *p);
-
-void __wrap_free(void *p)
-{
-    if (p != NULL && secret[0] != 0) {
-        size_t n = malloc_usable_size(p);
-
-        leaks += memmem(p, n, secret, sizeof secret) != NULL;
-        leaks += secret_text[0] != '\0' && memmem(p, n, secret_text, strlen(secret_text)) != NULL;
-    }
-    __real_free(p);
-}
-
-/*
- * A fresh set of two over one key, and its text; from now on its scalar is looked for. Others will
- * not do: their secrets lie about from other cases.
- */
-static struct security_private *watched(struct buf *text)
-{
-    struct security_private *members[2], *set;
-    struct security_key *key;
-    size_t at;
-
-    /* A short scalar, or one that the text shows elsewhere, is no use. */
-    do {
-        if (security_key_generate(&key, NULL) < 0)
-            abort();
-        if (security_key_scalar(key).len == sizeof secret)
-            break;
-        security_key_unref(key);
-    } while (true);
-    if (security_private_new_with_key(span_str("a"), key, &members[0], NULL) < 0 ||
-        security_private_new_with_key(span_str("b"), key, &members[1], NULL) < 0 ||
-        security_private_set(members, 2, &set, NULL) < 0 ||
-        security_idfile_print_private(text, set) < 0)
-        abort();
-    memcpy(secret, security_key_scalar(key).p, sizeof secret);
-    /* The scalar stands at the end, before the final zero. */
-    at = text->len - 36;
-    memcpy(secret_text, buf_data(text) + at, sizeof secret_text - 1);
-    leaks = 0;
-    security_private_unref(members[0]);
-    security_private_unref(members[1]);
-    security_key_unref(key);
-    return set;
-}
-
-static void unwatch(void)
-{
-    memset(secret, 0, sizeof secret);
-    memset(secret_text, 0, sizeof secret_text);
-}
-
-static void secrets_are_wiped(void)
-{
-    struct buf text = BUF_INIT(SECURITY_TEXT_MAX), again = BUF_INIT(SECURITY_TEXT_MAX);
-    struct security_private *set = watched(&text), *id = NULL, *derived = NULL;
-    struct security_signed s;
-
-    /* The check finds what is there to be found. */
-    free(mem_dup(secret, sizeof secret));
-    TAP_IS(leaks == 1);
-    leaks = 0;
-    TAP_IS(security_idfile_parse_private(buf_span(&text), 0, &id, NULL) == 0);
-    TAP_IS(security_idfile_print_private(&again, id) == 0);
-    TAP_IS(span_equal(buf_span(&again), buf_span(&text)));
-    TAP_IS(memmem(buf_data(&again), again.len, secret_text, strlen(secret_text)) != NULL);
-    TAP_IS(security_sign(security_private_key(id), span_str("x"), &s, NULL) == 0);
-    TAP_IS(security_private_derive(id, security_private_public(id), &derived, NULL) == 0);
-    security_private_unref(id);
-    security_private_unref(derived);
-    security_private_unref(set);
-    security_buf_wipe(&again);
-    security_buf_wipe(&text);
-    TAP_OK(leaks == 0, "%u pieces of memory with the secret in them", leaks);
-    unwatch();
-}
-
-/*
- * The same secret as a list of 16-bit numbers, which is legal: what was made of it on the way is
- * wiped as well.
- */
-static void secrets_in_other_types_are_wiped(void)
-{
-    static const uint8_t field[] = {1, 4, 1, 6, 'S', 'e', 'c', 'r', 'e', 't'};
-    struct buf text = BUF_INIT(SECURITY_TEXT_MAX), vom = BUF_INIT(SECURITY_IDENTITY_MAX);
-    struct buf b = BUF_INIT(SECURITY_IDENTITY_MAX), value = BUF_INIT(SECURITY_IDENTITY_MAX);
-    struct security_private *set = watched(&text), *id = NULL, *one;
-    const size_t defs = 580; /* spec: security 3.1 */
-    struct err e = ERR_INIT;
-    size_t at, body;
-
-    /* A chain: 580 bytes of definitions, its id, a length of two bytes, the value. */
-    TAP_IS(security_private_new_with_key(span_str("c"), security_private_key(set), &one, &e) == 0);
-    TAP_IS(security_private_encode(&vom, one) == 0 && vom.base[defs + 2] == 0xff);
-    buf_append(&b, vom.base, defs);
-    at = (size_t)((uint8_t *)memmem(b.base, defs, field, sizeof field) - b.base);
-    b.base[at + 1] = 78;
-    buf_append(&b, "\xff\x9b\x04\x12\x01\x33\x00", 7); /* 78: list of uint16 */
-    body = defs + 4;
-    buf_append(&value, vom.base + body, vom.len - body - sizeof secret - 1);
-    for (size_t i = 0; i < sizeof secret; i++) {
-        if (secret[i] >= 0x80)
-            buf_u8(&value, 0xff);
-        buf_u8(&value, secret[i]);
-    }
-    buf_u8(&value, 0);
-    buf_append(&b, "\xff\x82\xff", 3);
-    TAP_IS(value.len < 256);
-    buf_u8(&b, (uint8_t)value.len);
-    buf_append_span(&b, buf_span(&value));
-    TAP_OK(security_private_decode(buf_span(&b), 0, &id, &e) == 0, "%s", err_text(&e));
-    security_private_unref(id);
-    security_private_unref(one);
-    security_private_unref(set);
-    security_buf_wipe(&text);
-    security_buf_wipe(&vom);
-    security_buf_wipe(&b);
-    security_buf_wipe(&value);
-    TAP_OK(leaks == 0, "%u pieces of memory with the secret in them", leaks);
-    unwatch();
-    err_done(&e);
-}
-
-/* An error text holds no byte of a key, neither raw nor in hexadecimal or base64. */
-static bool mentions(const struct err *e, const uint8_t *key, size_t len)
-{
-    struct buf hex = BUF_INIT(200);
-    const char *text = err_text(e);
-    bool found;
-
-    hex_encode(&hex, key, len);
-    found = memmem(text, strlen(text), key, len) != NULL || strstr(text, buf_cstr(&hex)) != NULL ||
-            strstr(text, secret_text) != NULL;
-    buf_done(&hex);
-    return found;
-}
-
-static void texts_hold_no_keys(void)
-{
-    static const size_t piece = 6; /* of the scalar: few enough to catch a part of it */
-    struct buf text = BUF_INIT(SECURITY_TEXT_MAX), vom = BUF_INIT(SECURITY_IDENTITY_MAX);
-    struct security_private *set = watched(&text), *id;
-    unsigned failures = 0;
-
-    TAP_IS(security_private_encode(&vom, set) == 0);
-    TAP_IS(memmem(vom.base, vom.len, secret, sizeof secret) != NULL);
-    for (size_t i = 0; i < vom.len; i++) {
-        struct err e = ERR_INIT;
-
-        vom.base[i] ^= 0x15;
-        id = NULL;
-        if (security_private_decode(buf_span(&vom), 0, &id, &e) < 0) {
-            failures++;
-            for (size_t k = 0; k + piece <= sizeof secret; k++)
-                TAP_OK(!mentions(&e, secret + k, piece), "byte %zu: %s", i, err_text(&e));
-        }
-        security_private_unref(id);
-        vom.base[i] ^= 0x15;
-        err_done(&e);
-    }
-    /* Text that is no base64 any more. */
-    for (size_t i = 0; i < text.len; i++) {
-        uint8_t was = buf_data(&text)[i];
-        struct err e = ERR_INIT;
-
-        buf_data(&text)[i] = '+';
-        TAP_IS(security_idfile_parse_private(buf_span(&text), 0, &id, &e) < 0);
-        TAP_OK(!mentions(&e, secret, piece), "%s", err_text(&e));
-        buf_data(&text)[i] = was;
-        err_done(&e);
-    }
-    TAP_IS(failures > 300);
-    TAP_OK(leaks == 0, "%u pieces of memory with the secret in them", leaks);
-    unwatch();
-    security_private_unref(set);
-    security_buf_wipe(&vom);
-    security_buf_wipe(&text);
-}
 
 /* Input cut at each byte, in memory of exactly that size. */
 
@@ -599,9 +408,6 @@ static void authorizing_allocates_nothing(void)
 }
 
 static const struct tap_case cases[] = {
-    {"secrets are wiped", secrets_are_wiped},
-    {"secrets in other types are wiped", secrets_in_other_types_are_wiped},
-    {"texts hold no keys", texts_hold_no_keys},
     {"identities cut anywhere", identities_cut_anywhere},
     {"texts cut anywhere", texts_cut_anywhere},
     {"discharges and lists cut anywhere", discharges_and_lists_cut_anywhere},

@@ -42,6 +42,6 @@ bool is_hex(struct span s, const char *hex);
 
 /* Suites. */
 extern const struct tap_suite suite_key, suite_identity, suite_make, suite_caveat, suite_acl,
-    suite_channel, suite_hostile;
+    suite_channel, suite_hostile, suite_secrets;
 
 #endif
