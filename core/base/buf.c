@@ -148,7 +148,10 @@ void buf_printf(struct buf *b, const char *fmt, ...)
 
 void buf_u8(struct buf *b, uint8_t v)
 {
-    buf_append(b, &v, 1);
+    if (b->error == 0 && b->len < b->max && b->cap - b->off > b->len)
+        b->base[b->off + b->len++] = v;
+    else
+        buf_append(b, &v, 1);
 }
 
 void buf_u16(struct buf *b, uint16_t v)
