@@ -23,6 +23,8 @@
 #define NUMBER_EXP_MAX    100000
 #define NUMBER_EXACT_EXP  22 /* powers of ten up to this one are doubles */
 #define NUMBER_EXACT_DIGS 15 /* so are integers of this many digits */
+#define NUMBER_EXACT_MAX  1e15
+#define NUMBER_EXACT_MIN  1e-5 /* times 10^20 it is more than that */
 
 /* A number as 0.d1d2d3… × 10^point. */
 struct number_digits {
@@ -31,44 +33,34 @@ struct number_digits {
     int point;
 };
 
-static double number_from_text(const char *text)
+static size_t number_print_uint(char *out, uint64_t v);
+
+/* "e" and the exponent. */
+static void number_put_exp(char *out, long exp)
+{
+    *out++ = 'e';
+    if (exp < 0)
+        *out++ = '-';
+    number_print_uint(out, exp < 0 ? -(uint64_t)exp : (uint64_t)exp);
+}
+
+/* Reads text as a double, or as a single-precision number. */
+static double number_from_text(const char *text, bool single)
 {
     locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    double v = strtod_l(text, NULL, c);
+    double v = single ? (double)strtof_l(text, NULL, c) : strtod_l(text, NULL, c);
 
     freelocale(c);
     return v;
 }
 
-static float number_float_from_text(const char *text)
+static double number_from_digits(const struct number_digits *n, bool single)
 {
-    locale_t c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-    float v = strtof_l(text, NULL, c);
+    char text[NUMBER_DIGITS + 24];
 
-    freelocale(c);
-    return v;
-}
-
-#define NUMBER_TEXT (NUMBER_DIGITS + 24)
-
-static const char *number_text(char text[NUMBER_TEXT], const struct number_digits *n)
-{
-    snprintf(text, NUMBER_TEXT, "%.*se%d", n->n, n->d, n->point - n->n);
-    return text;
-}
-
-static double number_from_digits(const struct number_digits *n)
-{
-    char text[NUMBER_TEXT];
-
-    return number_from_text(number_text(text, n));
-}
-
-static float number_float_from_digits(const struct number_digits *n)
-{
-    char text[NUMBER_TEXT];
-
-    return number_float_from_text(number_text(text, n));
+    memcpy(text, n->d, (size_t)n->n);
+    number_put_exp(text + n->n, n->point - n->n);
+    return number_from_text(text, single);
 }
 
 /* v > 0 rounded to so many digits. */
@@ -107,34 +99,82 @@ static void number_increment(struct number_digits *n)
     }
 }
 
-static bool number_reads_back(const struct number_digits *n, double v, bool single)
+static size_t number_print_uint(char *out, uint64_t v)
 {
-    return single ? number_float_from_digits(n) == (float)v : number_from_digits(n) == v;
+    char digits[20];
+    size_t n = 0;
+
+    do {
+        digits[n++] = (char)('0' + v % 10);
+        v /= 10;
+    } while (v > 0);
+    for (size_t i = 0; i < n; i++)
+        out[i] = digits[n - 1 - i];
+    out[n] = '\0';
+    return n;
+}
+
+/* Powers of ten that are doubles. */
+static const double number_tens[NUMBER_EXACT_EXP + 1] = {
+    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+    1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
+};
+
+/*
+ * Finds the at most 15 digits that read back as v, if there are such; v must be such that their
+ * power of ten is a double. An integer divided by that is rounded once, as reading the digits would
+ * be, and no two such decimals read as the same double.
+ */
+static bool number_shortest_exact(struct number_digits *ret, double v)
+{
+    for (int exp = 0; exp <= NUMBER_EXACT_EXP; exp++) {
+        double scaled = v * number_tens[exp];
+        uint64_t digits;
+
+        if (scaled >= NUMBER_EXACT_MAX)
+            break;
+        digits = (uint64_t)(scaled + 0.5);
+        if ((double)digits / number_tens[exp] != v)
+            continue;
+        ret->n = (int)number_print_uint(ret->d, digits);
+        ret->point = ret->n - exp;
+        return true;
+    }
+    return false;
 }
 
 /*
- * The fewest digits that read back as v > 0. The nearest decimal of n digits is the one to try;
- * only at a power of two, where the next number below is nearer than the one above, may that one
- * fail and its neighbour above succeed.
+ * Tries n digits, and more. The nearest decimal of n digits is the one to try; only at a power of
+ * two, where the next number below is nearer than the one above, may that one fail and its
+ * neighbour above succeed.
  */
-static void number_shortest(struct number_digits *ret, double v, bool single)
+static void number_shortest_from(struct number_digits *ret, double v, int n, bool single)
 {
-    int unused, n = v < DBL_MIN || single ? 1 : NUMBER_EXACT_DIGS;
-    int most = single ? NUMBER_DIGITS_F : NUMBER_DIGITS;
+    int unused, most = single ? NUMBER_DIGITS_F : NUMBER_DIGITS;
     bool power = frexp(v, &unused) == 0.5;
 
     for (; n < most; n++) {
         number_round(ret, v, n);
-        if (number_reads_back(ret, v, single))
-            break;
+        if (number_from_digits(ret, single) == v)
+            return;
         if (power) {
             number_increment(ret);
-            if (number_reads_back(ret, v, single))
-                break;
+            if (number_from_digits(ret, single) == v)
+                return;
         }
     }
-    if (n == most)
-        number_round(ret, v, n);
+    number_round(ret, v, most);
+}
+
+/* The fewest digits that read back as v > 0. */
+static void number_shortest(struct number_digits *ret, double v, bool single)
+{
+    bool exact = FLT_EVAL_METHOD == 0 && v >= NUMBER_EXACT_MIN && v < NUMBER_EXACT_MAX;
+
+    if (single || !exact)
+        number_shortest_from(ret, v, single || v < DBL_MIN ? 1 : NUMBER_EXACT_DIGS, single);
+    else if (!number_shortest_exact(ret, v))
+        number_shortest_from(ret, v, NUMBER_EXACT_DIGS + 1, false);
     while (ret->n > 1 && ret->d[ret->n - 1] == '0')
         ret->n--;
 }
@@ -176,21 +216,6 @@ static size_t number_print_exp(char *out, const struct number_digits *n)
     *o++ = (char)('0' + exp / 10 % 10);
     *o++ = (char)('0' + exp % 10);
     return (size_t)(o - out);
-}
-
-static size_t number_print_uint(char *out, uint64_t v)
-{
-    char digits[20];
-    size_t n = 0;
-
-    do {
-        digits[n++] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v > 0);
-    for (size_t i = 0; i < n; i++)
-        out[i] = digits[n - 1 - i];
-    out[n] = '\0';
-    return n;
 }
 
 static size_t number_format(char out[JSON_NUMBER_SIZE], double v, bool single)
@@ -362,10 +387,6 @@ static bool number_split(struct number_parts *ret, struct span s)
 /* Few digits and a small power of ten: one exact operation. */
 static bool number_join_exact(const struct number_parts *p, double *ret)
 {
-    static const double tens[NUMBER_EXACT_EXP + 1] = {
-        1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
-        1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
-    };
     uint64_t v = 0;
 
     if (FLT_EVAL_METHOD != 0 || p->n > NUMBER_EXACT_DIGS || p->exp < -NUMBER_EXACT_EXP ||
@@ -373,7 +394,7 @@ static bool number_join_exact(const struct number_parts *p, double *ret)
         return false;
     for (int i = 0; i < p->n; i++)
         v = v * 10 + (uint64_t)(p->digits[i] - '0');
-    *ret = p->exp < 0 ? (double)v / tens[-p->exp] : (double)v * tens[p->exp];
+    *ret = p->exp < 0 ? (double)v / number_tens[-p->exp] : (double)v * number_tens[p->exp];
     return true;
 }
 
@@ -381,7 +402,6 @@ static enum json_parsed number_parse(struct span s, bool single, double *ret)
 {
     struct number_parts p;
     char text[NUMBER_DIGITS_IN + 32];
-    locale_t c;
     double v;
 
     if (!number_split(&p, s))
@@ -393,10 +413,9 @@ static enum json_parsed number_parse(struct span s, bool single, double *ret)
             p.exp = NUMBER_EXP_MAX;
         if (p.exp < -NUMBER_EXP_MAX)
             p.exp = -NUMBER_EXP_MAX;
-        snprintf(text, sizeof text, "%.*se%ld", p.n, p.digits, p.exp - (p.n > NUMBER_DIGITS_IN));
-        c = newlocale(LC_ALL_MASK, "C", (locale_t)0);
-        v = single ? (double)strtof_l(text, NULL, c) : strtod_l(text, NULL, c);
-        freelocale(c);
+        memcpy(text, p.digits, (size_t)p.n);
+        number_put_exp(text + p.n, p.exp - (p.n > NUMBER_DIGITS_IN));
+        v = number_from_text(text, single);
         if (isinf(v))
             return JSON_OUT_OF_RANGE;
     }

@@ -194,28 +194,49 @@ static uint32_t unquote_letter(uint8_t c)
     }
 }
 
+/*
+ * Copies ASCII up to a backslash, by words: there is at least as much room behind *o as there is
+ * text behind p.
+ */
+static const uint8_t *unquote_run(const uint8_t *p, const uint8_t *end, uint8_t **o)
+{
+    while (end - p >= 8) {
+        uint64_t w = json_text_load(p), hit = (w | JSON_IS(w, '\\')) & JSON_TOPS;
+        unsigned n = hit != 0 ? json_text_first(hit) : 8;
+
+        memcpy(*o, p, 8);
+        *o += n;
+        p += n;
+        if (n < 8)
+            return p;
+    }
+    while (p < end && *p < 0x80 && *p != '\\')
+        *(*o)++ = *p++;
+    return p;
+}
+
 /* Writes what the characters s of a string mean; out has room for them. */
 static size_t unquote(uint8_t *out, struct span s)
 {
     const uint8_t *p = s.p, *end = p + s.len;
     uint8_t *o = out;
 
-    while (p < end) {
+    while ((p = unquote_run(p, end, &o)) < end) {
         uint32_t rune;
 
-        if (*p == '\\' && end - p > 1) {
-            p++;
-            if (*p == 'u')
-                rune = unquote_unicode(&p, end);
-            else
-                rune = unquote_letter(*p++);
-        } else if (*p < 0x80) {
-            *o++ = *p++;
-            continue;
-        } else {
+        if (*p != '\\') {
             p += utf8_decode(p, (size_t)(end - p), &rune);
+        } else if (end - p > 1 && p[1] == 'u') {
+            p++;
+            rune = unquote_unicode(&p, end);
+        } else {
+            rune = end - p > 1 ? unquote_letter(p[1]) : '\\';
+            p += end - p > 1 ? 2 : 1;
         }
-        o += utf8_encode(rune, o);
+        if (rune < 0x80)
+            *o++ = (uint8_t)rune;
+        else
+            o += utf8_encode(rune, o);
     }
     return (size_t)(o - out);
 }

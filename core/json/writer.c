@@ -65,24 +65,23 @@ static size_t quoted_of(const uint8_t *p, const uint8_t *end, struct quoted *q)
     return n;
 }
 
+/* What an ASCII character grows by. */
+static const uint8_t quote_growth[128] = {
+    [0 ... 0x07] = 5, ['\b'] = 1,          ['\t'] = 1, ['\n'] = 1, ['\v'] = 5, ['\f'] = 1,
+    ['\r'] = 1,       [0x0e ... 0x1f] = 5, ['"'] = 1,  ['\\'] = 1, [0x7f] = 5,
+};
+
 /* Skips what stands for itself for sure: ASCII but quotes, backslashes and controls. */
 static const uint8_t *quote_plain(const uint8_t *p, const uint8_t *end)
 {
-    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+    for (; end - p >= 8; p += 8) {
+        uint64_t w = json_text_load(p), hit = w | JSON_BELOW(w, 0x20) | JSON_IS(w, '"');
 
-    while (end - p >= 8) {
-        uint64_t w, quote, slash, del, hit;
-
-        memcpy(&w, p, 8);
-        quote = w ^ ones * '"';
-        slash = w ^ ones * '\\';
-        del = w ^ ones * 0x7f;
-        hit = w | (w - ones * 0x20) | (quote - ones) | (slash - ones) | (del - ones);
-        if ((hit & tops) != 0)
-            break;
-        p += 8;
+        hit = (hit | JSON_IS(w, '\\') | JSON_IS(w, 0x7f)) & JSON_TOPS;
+        if (hit != 0)
+            return p + json_text_first(hit);
     }
-    while (p < end && *p >= 0x20 && *p < 0x7f && *p != '"' && *p != '\\')
+    while (p < end && *p < 0x80 && quote_growth[*p] == 0)
         p++;
     return p;
 }
@@ -94,8 +93,13 @@ static size_t quote_measure(struct span s)
 
     while ((p = quote_plain(p, end)) < end) {
         struct quoted q;
-        size_t n = quoted_of(p, end, &q);
+        size_t n;
 
+        if (*p < 0x80) {
+            grown += quote_growth[*p++];
+            continue;
+        }
+        n = quoted_of(p, end, &q);
         if (q.len > 0)
             grown += q.len - n;
         p += n;
@@ -110,9 +114,11 @@ static void quote_into(uint8_t *o, struct span s)
 
     *o++ = '"';
     while ((p = quote_plain(p, end)) < end) {
-        struct quoted q;
-        size_t n = quoted_of(p, end, &q);
+        struct quoted q = {{'\\', (char)*p}, 2};
+        size_t n = 1;
 
+        if (*p != '"' && *p != '\\')
+            n = quoted_of(p, end, &q);
         if (q.len > 0) {
             memmove(o, run, (size_t)(p - run));
             o += p - run;

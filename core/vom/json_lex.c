@@ -30,8 +30,12 @@ static bool lex_space(struct vom_json_lex *l)
 {
     while (l->p < l->end) {
         uint32_t rune = *l->p;
-        size_t n = rune < 0x80 ? 1 : utf8_decode(l->p, (size_t)(l->end - l->p), &rune);
+        size_t n = 1;
 
+        if (rune > ' ' && rune < 0x7f)
+            return true;
+        if (rune >= 0x80)
+            n = utf8_decode(l->p, (size_t)(l->end - l->p), &rune);
         if (!unicode_is_space(rune))
             return true;
         l->p += n;
