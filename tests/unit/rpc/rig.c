@@ -91,6 +91,7 @@ void rig_init(struct rig *r, const struct rig_opts *opts)
         .trust = opts->trust,
         .log = &r->log,
         .limits = opts->limits,
+        .legacy_peers = opts->legacy_peers,
     };
 
     *r = (struct rig){.log = {getenv("RPC_TEST_LOG") != NULL ? 2 : -1, LOG_LEVEL_DEBUG}};

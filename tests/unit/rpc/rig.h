@@ -32,6 +32,7 @@ struct rig_opts {
     struct security_trust *trust;
     struct rpc_limits limits;
     bool offload;
+    bool legacy_peers;
 };
 
 /* Ends the program if it cannot be made. */
