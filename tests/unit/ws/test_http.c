@@ -276,6 +276,7 @@ static void routes(void)
         route("GET", path, WS_ROUTE_STATUS, 200);
     }
     route("GET", "/debug/pprof/other", WS_ROUTE_MISSING, 404);
+    route("GET", "/debug/other/heap", WS_ROUTE_MISSING, 404);
 }
 
 static void answer_is(const char *path, const char *expect)
