@@ -21,8 +21,8 @@
 
 #include "vc/record.h"
 
-/* The AEAD suites, then what only peers of 2014 need; the acceptor's order counts. Encrypt-then-MAC
- * would change RC4's records, so it is not offered. */
+/* The AEAD suites, then what only peers of 2014 need; the acceptor's order counts. None of them has
+ * a use for Encrypt-then-MAC. */
 #define TLS_PRIORITY_HEAD                                                                          \
     "NONE:+VERS-TLS1.2:+ECDHE-ECDSA:+AES-128-GCM:+AES-256-GCM:+AEAD:+SIGN-ECDSA-SHA256:"           \
     "+GROUP-SECP256R1:+CTYPE-X509:+COMP-NULL:%SERVER_PRECEDENCE:%NO_ETM"

@@ -35,8 +35,10 @@ static void end_event(struct end *e, enum end_event event)
 {
     e->late += e->sock == NULL;
     e->calls[event]++;
-    if (e->end_in == (int)event)
+    if (e->end_in == (int)event && e->sock != NULL) {
+        loop_sock_write(e->sock, "last", 4);
         end_close(e);
+    }
 }
 
 static size_t end_data(void *arg, uint8_t *p, size_t len)

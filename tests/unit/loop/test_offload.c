@@ -104,10 +104,13 @@ static void jobs_are_bounded_and_canceled(void)
     TAP_IS(rig->done == 0); /* not from inside */
     loop_worker_turn(rig->w, CLOCK_S);
     TAP_IS(rig->done == 1 && rig->canceled == 1);
+    /* Its place is free again. */
+    loop_job_init(&rig->jobs[taken - 1], job_work, job_done, &job_args[taken - 1]);
+    TAP_IS(loop_offload_submit(rig->pool, rig->w, LOOP_LANE_CPU, &rig->jobs[taken - 1]) == 0);
     atomic_store(&rig->hold, 0);
     while (loop_worker_stats(rig->w)->jobs_out > 0)
         loop_worker_turn(rig->w, CLOCK_S);
-    TAP_IS(rig->ran == taken - 1 && rig->wrong == 0);
+    TAP_IS(rig->ran == taken && rig->wrong == 0);
     job_rig_free(rig);
 }
 
@@ -156,6 +159,22 @@ static void shutdown_drains(void)
 static void shutdown_cancels(void)
 {
     shutdown_with_pending_jobs(false);
+}
+
+/* A worker that is stopped waits for the job that is out. */
+static void worker_waits_for_its_jobs(void)
+{
+    struct job_rig *rig = job_rig_new(NULL);
+    pthread_t helper;
+
+    atomic_store(&rig->hold, 1);
+    TAP_IS(loop_offload_submit(rig->pool, rig->w, LOOP_LANE_CPU, &rig->jobs[3]) == 0);
+    pthread_create(&helper, NULL, pool_stop_main, rig);
+    loop_worker_stop(rig->w);
+    loop_worker_run(rig->w);
+    TAP_IS(rig->done == 1 && rig->ran == 1 && rig->wrong == 0);
+    pthread_join(helper, NULL);
+    job_rig_free(rig);
 }
 
 /* Two workers share a pool and post to each other. */
@@ -240,6 +259,7 @@ static const struct tap_case offload_cases[] = {
     {"jobs_are_bounded_and_canceled", jobs_are_bounded_and_canceled},
     {"shutdown_drains", shutdown_drains},
     {"shutdown_cancels", shutdown_cancels},
+    {"worker_waits_for_its_jobs", worker_waits_for_its_jobs},
     {"workers_hand_work_over", workers_hand_work_over},
 };
 
