@@ -202,8 +202,8 @@ struct vc_vif_opts {
 struct vc_vif *vc_vif_new(struct vc_pool *pool, const struct vc_vif_opts *opts,
                           const struct vc_vif_ops *ops, void *arg);
 /*
- * Bytes that arrived, any number; all are taken. Negative if the connection is over (`failed` has
- * been called).
+ * Bytes that arrived, any number; all are taken. Negative if the connection is over: `failed` has
+ * been called, or vc_vif_shutdown().
  */
 int vc_vif_input(struct vc_vif *vif, struct span bytes, int64_t now);
 /*
@@ -211,7 +211,7 @@ int vc_vif_input(struct vc_vif *vif, struct span bytes, int64_t now);
  * message (a Data message is below 80 KiB, control messages leave together). Payloads are sealed
  * here, so what is appended must be sent, in this order. Returns 1 if more is ready, 0 if not: then
  * `wake` tells when something is again. WSPR_ENOMEM or WSPR_ELIMIT if out cannot grow: nothing is
- * lost, reset out's error and call again later.
+ * lost and out has no error; `wake` does not come, call again later.
  */
 int vc_vif_output(struct vc_vif *vif, struct buf *out, size_t max);
 /* Ends what has waited for too long. Call it at or after vc_vif_deadline(). */
@@ -294,7 +294,8 @@ struct vc_open {
 int vc_open(struct vc_vif *vif, const struct vc_open *how, struct vc **ret_vc, struct err *e);
 /*
  * Gives the handle back: no new flows; flows that are still held go on until they are closed; when
- * the last queue is empty, CloseVC goes out. NULL is allowed.
+ * the last queue is empty, CloseVC goes out. A circuit that is not ready yet and has no flows ends
+ * at once. NULL is allowed.
  */
 void vc_close(struct vc *vc);
 /* The same at once: flows end, their queues are dropped, CloseVC carries the text ("" for none). */

@@ -7,11 +7,13 @@
 
 #include "security/identity.h"
 #include "tap.h"
+#include "vc/tls.h"
 #include "vectors.h"
 #include "wspr/error.h"
 
 static struct security_private *identities[2];
 static struct rec_script script;
+static struct vc_tls *tls;
 
 /* The bytes of one flow of the first recorded session, in one direction. */
 static struct buf recorded_stream(struct json_object *session, const char *dir, uint32_t flow)
@@ -49,13 +51,15 @@ void pair_setup(void)
     buf_done(&server);
     json_object_put(all);
     if (security_private_new(span_str("alice"), &identities[0], NULL) < 0 ||
-        security_private_new(span_str("bob"), &identities[1], NULL) < 0)
+        security_private_new(span_str("bob"), &identities[1], NULL) < 0 ||
+        vc_tls_new(false, &tls, NULL) < 0)
         exit(99);
 }
 
 void pair_teardown(void)
 {
     rec_script_done(&script);
+    vc_tls_free(tls);
     security_private_unref(identities[0]);
     security_private_unref(identities[1]);
 }
@@ -175,9 +179,23 @@ static const struct vc_ops vc_ops = {on_ready, on_closed, on_accept};
 
 static struct vc_crypter *new_crypter(struct pair *p, bool opener)
 {
-    return p->kind == PAIR_NULL       ? vc_crypter_null_new()
-           : p->kind == PAIR_RECORDED ? rec_crypter_new(&script, opener)
-                                      : NULL;
+    struct vc_crypter *c = NULL;
+
+    switch (p->kind) {
+    case PAIR_INSECURE:
+        break;
+    case PAIR_NULL:
+        return vc_crypter_null_new();
+    case PAIR_RECORDED:
+        return rec_crypter_new(&script, opener);
+    case PAIR_TLS:
+        if (opener)
+            vc_tls_opener(tls, &c, NULL);
+        else
+            vc_tls_acceptor(tls, &c, NULL);
+        break;
+    }
+    return c;
 }
 
 static struct tvc *add_vc(struct end *e)

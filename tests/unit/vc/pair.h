@@ -71,7 +71,7 @@ struct end {
     int (*on_message)(struct end *e, const struct vc_msg *m);
 };
 
-enum pair_kind { PAIR_INSECURE, PAIR_NULL, PAIR_RECORDED };
+enum pair_kind { PAIR_INSECURE, PAIR_NULL, PAIR_RECORDED, PAIR_TLS };
 
 struct pair {
     enum pair_kind kind;

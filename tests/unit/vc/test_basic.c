@@ -9,7 +9,7 @@
 
 static struct pair p;
 
-static const enum pair_kind kinds[] = {PAIR_INSECURE, PAIR_NULL, PAIR_RECORDED};
+static const enum pair_kind kinds[] = {PAIR_INSECURE, PAIR_NULL, PAIR_RECORDED, PAIR_TLS};
 
 static bool said(const struct tflow *f, const char *text)
 {
@@ -55,7 +55,7 @@ static void echoes(void)
 {
     for (int jobs = PAIR_JOBS_INLINE; jobs <= PAIR_JOBS_IN_WORK; jobs++) {
         p.jobs = (enum pair_jobs)jobs;
-        for (size_t i = 0; i < 3; i++)
+        for (size_t i = 0; i < 4; i++)
             echo_once(kinds[i]);
     }
     p.jobs = PAIR_JOBS_INLINE;
@@ -287,14 +287,14 @@ static void jobs_delay_nobody_else(void)
 
 /* ---- memory ---- */
 
-static void steady_state_does_not_allocate(void)
+static void steady_state_of(enum pair_kind kind)
 {
     struct tvc *v;
     unsigned long before;
     struct tflow *f;
     struct buf out[2] = {BUF_INIT(SIZE_MAX), BUF_INIT(SIZE_MAX)};
 
-    pair_init(&p, PAIR_NULL, NULL);
+    pair_init(&p, kind, NULL);
     p.end[1].echo = true;
     p.end[1].forget = true;
     v = pair_ready(&p);
@@ -332,6 +332,12 @@ static void steady_state_does_not_allocate(void)
     pair_done(&p);
 }
 
+static void steady_state_does_not_allocate(void)
+{
+    for (size_t i = 0; i < 4; i++)
+        steady_state_of(kinds[i]);
+}
+
 static enum pair_kind scenario_kind;
 
 static void scenario(void *arg)
@@ -350,6 +356,8 @@ static void scenario(void *arg)
         g = v != NULL && v->vc != NULL ? pair_open_flow(v, NULL) : NULL;
         if (g != NULL)
             pair_write_pattern(g, 30000, 1);
+        for (int i = 0; g != NULL && i < 12; i++) /* the table of flows grows */
+            pair_open_flow(v, NULL);
         pair_run(&p);
         if (f != NULL)
             pair_close_flow(f);
@@ -367,7 +375,7 @@ static void scenario(void *arg)
 
 static void survives_lack_of_memory(void)
 {
-    for (size_t i = 0; i < 3; i++) {
+    for (size_t i = 0; i < 4; i++) {
         unsigned long runs;
 
         scenario_kind = kinds[i];
