@@ -13,9 +13,8 @@
 #include "vom/internal.h"
 #include "vom/wiretypes.h"
 
-/* What a pointer's target became; one pointer may have become several. */
+/* What a pointer's target became. */
 struct memo {
-    struct memo *next;
     const struct vom_type *elem;
     struct vom_value *to;
     uint64_t number;
@@ -27,6 +26,7 @@ struct convert {
     struct vom_generic generic;
     struct vom_ptrmap memos; /* by the source's target */
     struct vom_ptrmap plain; /* types: 1 if without interfaces and pointers, else 0 */
+    struct vom_ptrmap same;  /* types: the one they were last compared with, and how */
     uint64_t n_pointers;
     unsigned depth;
     unsigned generic_depth; /* inside types that the peer chose, interfaces take everything */
@@ -86,6 +86,27 @@ static bool is_plain(struct convert *c, const struct vom_type *t)
     return e->u != 0;
 }
 
+/* Elements of lists ask the same question again and again. */
+static bool is_same(struct convert *c, const struct vom_type *a, const struct vom_type *b)
+{
+    struct vom_ptrmap_entry *e;
+    uint64_t other = (uintptr_t)b;
+
+    if (a == b || a->kind != b->kind || vom_kind_is_scalar(a->kind))
+        return a == b || vom_type_same(a, b);
+    e = vom_ptrmap_find(&c->same, a);
+    if (e == NULL) {
+        e = vom_ptrmap_add(&c->same, a);
+        if (e == NULL)
+            return vom_type_same(a, b);
+        e->u = 0;
+    }
+    /* The lowest bit of the address is the answer. */
+    if ((e->u & ~UINT64_C(1)) != other)
+        e->u = other | vom_type_same(a, b);
+    return (e->u & 1) != 0;
+}
+
 static struct vom_value *init_target(const struct vom_value *init)
 {
     return init != NULL ? init->to : NULL;
@@ -130,14 +151,13 @@ static int convert_pointer(struct convert *c, const struct vom_value *v, const s
     struct vom_ptrmap_entry *e = vom_ptrmap_find(&c->memos, v->to);
     struct memo *memo;
 
-    for (memo = e != NULL ? e->p : NULL; memo != NULL; memo = memo->next) {
-        if (vom_type_same(memo->elem, t->elem)) {
-            *ret_v = vom_value_to(t, memo->to);
-            return 0;
-        }
+    if (e != NULL) {
+        memo = e->p;
+        if (!is_same(c, memo->elem, t->elem))
+            return convert_back_error(c, memo, t);
+        *ret_v = vom_value_to(t, memo->to);
+        return 0;
     }
-    if (e != NULL)
-        return convert_back_error(c, e->p, t);
     memo = arena_calloc(c->arena, 1, sizeof *memo);
     if (memo == NULL)
         return convert_memory(c, sizeof *memo);
@@ -349,7 +369,7 @@ static int convert_value(struct convert *c, const struct vom_value *v, const str
         return vom_depth_error(c->err);
     /* Most arguments have the very type that was declared. */
     if ((init == NULL || t->kind <= VOM_KIND_FLOAT64) && is_plain(c, v->type) &&
-        vom_type_same(v->type, t)) {
+        is_same(c, v->type, t)) {
         *ret_v = *v;
         ret_v->type = t;
         return 0;
@@ -370,10 +390,12 @@ int vom_convert(struct arena *a, const struct vom_value *v, const struct vom_typ
     vom_generic_init(&c.generic, a);
     vom_ptrmap_init(&c.memos);
     vom_ptrmap_init(&c.plain);
+    vom_ptrmap_init(&c.same);
     r = convert_value(&c, v, target, initial, &to);
     vom_generic_done(&c.generic);
     vom_ptrmap_done(&c.memos);
     vom_ptrmap_done(&c.plain);
+    vom_ptrmap_done(&c.same);
     if (r == 0)
         *ret_v = to;
     return r;

@@ -101,7 +101,8 @@ static int build_back(struct build *b, const struct vom_type *t, uint64_t number
         return err_set(b->r->err, WSPR_EPROTO,
                        "vom: unknown refID %" PRIu64 ", seen refIDs map[%s]", number,
                        b->counted.n + b->sparse.n > 0 ? "..." : "");
-    if (vom_type_same(target->type->elem, t->elem)) {
+    /* An encoder numbers equal types only once, so equal ones are the same descriptor. */
+    if (target->type->elem == t->elem) {
         ret_v->to = target->to;
         return 0;
     }

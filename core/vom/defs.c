@@ -13,6 +13,9 @@
 #include "vom/internal.h"
 #include "vom/wiretypes.h"
 
+/* Named types based on named types; encoders make none of that. */
+#define CHAIN_MAX 64
+
 struct vom_def {
     struct vom_type shell; /* first, so that a shell leads to its definition */
     struct vom_wiredef w;
@@ -174,7 +177,7 @@ static int resolve_shape(struct resolve *rs, const struct vom_wiredef *w,
             *ret_base = slot->type;
             return 0;
         }
-        if (steps > rs->d->n)
+        if (steps > CHAIN_MAX)
             return err_set(rs->err, WSPR_EPROTO,
                            "vom: type not registered or creatable, type \"%.*s\"",
                            SPAN_ARG(w->name));

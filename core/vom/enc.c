@@ -19,6 +19,13 @@
 
 #define NO_TYPE UINT32_MAX
 
+/*
+ * Types that look alike at first and differ only deep inside are slow to tell apart. Nobody but an
+ * enemy has many of them; after so many, a descriptor that was not met before is a new type, which
+ * is right as well.
+ */
+#define UNLIKE_MAX 1024
+
 void vom_enc_init(struct vom_enc *enc)
 {
     enc->keep = NULL;
@@ -28,6 +35,7 @@ void vom_enc_init(struct vom_enc *enc)
     vom_ptrmap_init(&enc->known);
     vom_ptrmap_init(&enc->refs);
     enc->next_ref = 0;
+    enc->unlike = 0;
     buf_init(&enc->defs, SIZE_MAX);
     enc->out = NULL;
 }
@@ -35,6 +43,7 @@ void vom_enc_init(struct vom_enc *enc)
 void vom_enc_reset(struct vom_enc *enc)
 {
     enc->n_types = 0;
+    enc->unlike = 0;
     enc->out = NULL;
     vom_ptrmap_reset(&enc->known);
     vom_ptrmap_reset(&enc->refs);
@@ -68,14 +77,21 @@ static uint32_t hash_span(uint32_t h, struct span s)
     return h;
 }
 
-/* Equal for types that are the same. Nobody gains by making them collide: see VOM_SAME_MAX. */
+static uint32_t hash_part(uint32_t h, const struct vom_type *t)
+{
+    return t != NULL ? hash_span((h ^ (uint32_t)t->kind) * UINT32_C(16777619), t->name) : h;
+}
+
+/* Equal for types that are the same; sees as far as the types that it refers to. */
 static uint32_t hash_type(const struct vom_type *t)
 {
-    uint32_t h = UINT32_C(2166136261) ^ (uint32_t)t->kind ^ (uint32_t)t->len << 8;
+    uint32_t h = UINT32_C(2166136261) ^ (uint32_t)t->len << 8;
 
-    h = hash_span(h, t->name);
+    h = hash_part(h, t);
+    h = hash_part(h, t->key);
+    h = hash_part(h, t->elem);
     for (uint32_t i = 0; i < t->n_fields; i++)
-        h = hash_span(h, t->fields[i].name);
+        h = hash_part(hash_span(h, t->fields[i].name), t->fields[i].type);
     return h;
 }
 
@@ -106,10 +122,13 @@ static uint64_t enc_find(struct vom_enc *enc, const struct vom_type *t)
         return e->u;
     hash = hash_type(t);
     for (size_t i = 0; i < enc->n_types; i++) {
-        if (types[i].hash != hash || !vom_type_same(types[i].type, t))
+        if (types[i].hash != hash || (types[i].type != t && enc->unlike >= UNLIKE_MAX))
             continue;
-        enc_remember(enc, t, VOM_ID_USER + i);
-        return VOM_ID_USER + i;
+        if (vom_type_same(types[i].type, t)) {
+            enc_remember(enc, t, VOM_ID_USER + i);
+            return VOM_ID_USER + i;
+        }
+        enc->unlike++;
     }
     return 0;
 }

@@ -31,6 +31,7 @@ struct vom_enc {
     struct vom_ptrmap known; /* ids of descriptors that were met: a cache */
     struct vom_ptrmap refs;  /* numbers of pointer targets */
     uint64_t next_ref;
+    unsigned unlike;  /* comparisons that were in vain */
     struct buf defs;  /* definitions met inside the value */
     struct buf *out;  /* while a value is being written, else NULL */
     size_t start;     /* lengths of out: before the definitions of the value's type, */

@@ -147,7 +147,7 @@ unsigned vom_type_id(const struct vom_type *t);
  * name but not the structure differ. Ends on recursive types; types that need more than
  * VOM_SAME_MAX pairs of descriptors to compare count as different.
  */
-#define VOM_SAME_MAX 512
+#define VOM_SAME_MAX 128
 bool vom_type_same(const struct vom_type *a, const struct vom_type *b);
 
 /* Index of the field with exactly this name, -1 if there is none. */

@@ -74,7 +74,8 @@ static void check_value(struct vom_dec *dec, const struct vom_msg *msg, struct a
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    struct vom_limits limits = {1 << 20, 1 << 20, 256, 64};
+    /* So few types that the encoder never stops comparing them. */
+    struct vom_limits limits = {1 << 20, 1 << 20, 40, 64};
     struct arena a = ARENA_INIT(MEMORY_MAX);
     struct vom_value last = vom_value_zero(NULL);
     struct err e = ERR_INIT;

@@ -6,7 +6,7 @@
 
 #define VOM_TYPE_CASES    6
 #define VOM_VALUE_CASES   7
-#define VOM_ENC_CASES     9
+#define VOM_ENC_CASES     10
 #define VOM_DEC_CASES     10
 #define VOM_DEFS_CASES    6
 #define VOM_CONVERT_CASES 7

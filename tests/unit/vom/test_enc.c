@@ -224,6 +224,7 @@ static void many_types_kept(void)
             buf_reset(&out);
             TAP_IS(vom_enc_value(&enc, &out, &v, NULL) == 0);
             TAP_IS(vom_dec_next(&dec, buf_data(&out), out.len, &msg, NULL) == (ssize_t)out.len);
+            got = vom_value_zero(v.type);
             TAP_IS(vom_dec_value(&dec, &msg, &a, &got, NULL) == 0);
             TAP_OK(vom_value_equal(&v, &got) == 1, "type %u in round %u", i, round);
             TAP_OK(msg.id == 65 + 2 * i, "its id is %u", (unsigned)msg.id);
@@ -233,6 +234,42 @@ static void many_types_kept(void)
     vom_enc_done(&enc);
     vom_dec_done(&dec);
     buf_done(&out);
+    arena_done(&keep);
+}
+
+/* Types that differ only far inside: the encoder stops looking, what it writes stays right. */
+static void types_that_look_alike(void)
+{
+    enum { N = 80, DEEP = 40 };
+    struct arena keep = NOTATION_ARENA;
+
+    for (unsigned kept = 0; kept < 2; kept++) {
+        struct arena a = NOTATION_ARENA;
+        struct buf out = BUF_INIT(1 << 24);
+        struct vom_value list, got;
+        struct vom_enc enc;
+
+        vom_enc_init(&enc);
+        if (kept)
+            vom_enc_keep(&enc, &keep);
+        TAP_IS(vom_value_new_list(&a, &vom_type_any_list, N, &list) == 0);
+        for (unsigned i = 0; i < N; i++) {
+            struct vom_type *t = arena_calloc(&a, DEEP + 1, sizeof *t);
+
+            t[0] = (struct vom_type){.kind = VOM_KIND_ARRAY, .len = i + 1, .elem = &vom_type_bool};
+            for (unsigned k = 1; k <= DEEP; k++)
+                t[k] = (struct vom_type){.kind = VOM_KIND_PTR, .elem = &t[k - 1]};
+            TAP_IS(vom_value_new_to(&a, &vom_type_any, vom_value_zero(&t[DEEP]), &list.items[i]) ==
+                   0);
+        }
+        TAP_IS(vom_enc_value(&enc, &out, &list, NULL) == 0);
+        TAP_IS(vom_decode(buf_span(&out), NULL, &a, &got, NULL, NULL) == 0);
+        TAP_IS(vom_value_equal(&list, &got) == 1);
+        TAP_OK(enc.unlike == 1024, "%u comparisons in vain", enc.unlike);
+        vom_enc_done(&enc);
+        buf_done(&out);
+        arena_done(&a);
+    }
     arena_done(&keep);
 }
 
@@ -306,6 +343,7 @@ const struct tap_case vom_enc_cases[VOM_ENC_CASES] = {
     {"wrong values", wrong_values},
     {"interfaces in interfaces", interfaces_in_interfaces},
     {"many types, kept", many_types_kept},
+    {"types that look alike", types_that_look_alike},
     {"numbers", numbers},
     {"zeros by their bytes", zeros_by_their_bytes},
 };
