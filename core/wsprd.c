@@ -22,12 +22,15 @@
 #include "rpc/client.h"
 #include "rpc/resolve.h"
 #include "rpc/runtime.h"
+#include "rpc/server.h"
 #include "security/identity.h"
 #include "security/trust.h"
 #include "services/identity_file.h"
+#include "services/sample.h"
 #include "wspr/version.h"
 
 #define EXIT_USAGE  2
+#define STOP_GRACE  (2 * CLOCK_S) /* for calls that the embedded service still serves */
 #define PLUGINS_MAX 64
 #define ROOTS_MAX   64
 
@@ -42,6 +45,7 @@ struct settings {
     const char *vproxy;
     const char *plugin_dir;
     const char *plugins;
+    bool no_embedded;
     bool legacy_peers;
     bool strict_utf8;
     int64_t verbosity;
@@ -56,6 +60,8 @@ static const struct config_option option_rows[] = {
      "TCP port for pages, on 127.0.0.1; 0 lets the system choose", 0, 65535},
     {"vproxy", CONFIG_STRING, AT(vproxy), "", "NAME",
      "name or endpoint of the relay that served objects listen through", 0, 0},
+    {"no-embedded", CONFIG_BOOL, AT(no_embedded), "false", NULL,
+     "do not run the sample service inside", 0, 0},
     {"legacy-peers", CONFIG_BOOL, AT(legacy_peers), LEGACY_DEFAULT, NULL,
      "accept the broken cipher RC4 from peers of 2014, which know nothing else", 0, 0},
     {"strict-utf8", CONFIG_BOOL, AT(strict_utf8), "false", NULL,
@@ -90,6 +96,9 @@ struct daemon {
     struct security_private *identity;
     struct security_trust *trust;
     struct rpc_runtime *runtime;
+    struct sample *sample; /* NULL with -no-embedded */
+    struct rpc_server *sample_server;
+    const char *sample_endpoint;
     struct gateway *gateway;
     bool stopping;
 };
@@ -177,12 +186,34 @@ static void runtime_stopped(void *arg)
     loop_worker_stop(d->worker);
 }
 
+static void sample_stopped(void *arg)
+{
+    struct daemon *d = arg;
+
+    d->sample_server = NULL;
+    sample_free(d->sample);
+    d->sample = NULL;
+    rpc_runtime_stop(d->runtime, runtime_stopped, d);
+}
+
 static void gateway_is_stopped(void *arg)
 {
     struct daemon *d = arg;
 
     d->gateway = NULL;
-    rpc_runtime_stop(d->runtime, runtime_stopped, d);
+    if (d->sample_server != NULL)
+        rpc_server_stop(d->sample_server, STOP_GRACE, sample_stopped, d);
+    else
+        sample_stopped(d);
+}
+
+/* Stops what runs, from the gateway down to the loop. */
+static void stop(struct daemon *d)
+{
+    if (d->gateway != NULL)
+        gateway_stop(d->gateway, gateway_is_stopped, d);
+    else if (d->runtime != NULL)
+        gateway_is_stopped(d);
 }
 
 static void signal_came(void *arg, int number)
@@ -193,10 +224,34 @@ static void signal_came(void *arg, int number)
         _exit(128 + number);
     d->stopping = true;
     log_write(&d->log, LOG_LEVEL_INFO, "wsprd", "signal %d: stopping", number);
-    gateway_stop(d->gateway, gateway_is_stopped, d);
+    stop(d);
 }
 
 /* ---- starting ---- */
+
+/* The embedded service is for trying out: everybody on this machine may use it. */
+static int admit_everybody(void *arg, struct rpc_scall *call, struct err *err)
+{
+    return 0;
+}
+
+static int start_sample(struct daemon *d, struct err *err)
+{
+    static const struct rpc_authorizer open_to_all = {admit_everybody, NULL};
+    struct sample_opts sample_opts = {.authorizer = &open_to_all};
+    struct rpc_server_opts opts = {0};
+    int r;
+
+    if (d->settings.no_embedded)
+        return 0;
+    d->sample = sample_new(&sample_opts);
+    if (d->sample == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    r = rpc_server_new(d->runtime, &opts, sample_dispatcher(d->sample), &d->sample_server, err);
+    if (r == 0)
+        r = rpc_server_listen(d->sample_server, "127.0.0.1:0", &d->sample_endpoint, err);
+    return r;
+}
 
 static int start_runtime(struct daemon *d, struct err *err)
 {
@@ -283,24 +338,38 @@ static int start(struct daemon *d, struct err *err)
     if (r == 0)
         r = set_roots(d, err);
     if (r == 0)
+        r = start_sample(d, err);
+    if (r == 0)
         r = start_gateway(d, err);
     return r;
 }
 
-/* What a start that failed left behind is ended as after a signal; then everything is freed. */
+/* After a start that failed, too: whatever there is ends in the same order. */
 static void finish(struct daemon *d)
 {
-    if (d->gateway != NULL)
-        gateway_stop(d->gateway, gateway_is_stopped, d);
-    else if (d->runtime != NULL)
-        rpc_runtime_stop(d->runtime, runtime_stopped, d);
-    if (d->runtime != NULL)
+    if (d->runtime != NULL) {
+        stop(d);
         loop_worker_run(d->worker);
+    }
     loop_signals_free(d->signals);
     loop_offload_free(d->offload);
     loop_worker_free(d->worker);
     security_trust_unref(d->trust);
     security_private_unref(d->identity);
+}
+
+static void print_welcome(const struct daemon *d)
+{
+    printf("Listening at: ws://127.0.0.1:%u/ws\n", gateway_port(d->gateway));
+    if (d->sample != NULL) {
+        printf("Sample service: /%s//cache\n", d->sample_endpoint);
+        printf("To try it, send this on the WebSocket:\n"
+               "{\"id\":1,\"type\":0,\"data\":\"{\\\"name\\\":\\\"/%s//cache\\\","
+               "\\\"method\\\":\\\"set\\\",\\\"inArgs\\\":[\\\"greeting\\\",\\\"hello\\\"],"
+               "\\\"numOutArgs\\\":1}\"}\n",
+               d->sample_endpoint);
+    }
+    fflush(stdout);
 }
 
 int main(int argc, char **argv)
@@ -317,8 +386,7 @@ int main(int argc, char **argv)
         finish(&d);
         return EXIT_FAILURE;
     }
-    printf("Listening at: ws://127.0.0.1:%u/ws\n", gateway_port(d.gateway));
-    fflush(stdout);
+    print_welcome(&d);
     loop_worker_run(d.worker);
     finish(&d);
     return EXIT_SUCCESS;

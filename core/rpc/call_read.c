@@ -57,7 +57,8 @@ static int call_read_header(struct rpc_call *c, const struct vom_msg *msg, struc
         c->ops->end(c->arg, c);
     if (c->state == RPC_CALL_DEAD)
         return 0;
-    if (c->opts.n_results >= 0 && rs.n_results != (uint64_t)c->opts.n_results) {
+    if (c->opts.n_results != RPC_ANY_RESULTS &&
+        (c->opts.n_results < 0 || rs.n_results != (uint64_t)c->opts.n_results)) {
         struct err e = ERR_INIT;
 
         err_set(&e, WSPR_EBADPROTO, "ipc: server sent %llu results, client expected %d",

@@ -59,12 +59,14 @@ struct rpc_call_ops {
 
 enum { RPC_HOLD = 1, RPC_FULL = 1 };
 
+#define RPC_ANY_RESULTS INT32_MIN
+
 #define RPC_NO_TIMEOUT      INT64_MAX
 #define RPC_TIMEOUT_DEFAULT (60 * INT64_C(1000000000))
 
 struct rpc_call_opts {
     int64_t timeout;   /* nanoseconds; 0 is the default of 60 s, RPC_NO_TIMEOUT none */
-    int32_t n_results; /* how many results are expected, the error included; negative: any number */
+    int32_t n_results; /* how many results are expected, the error included; RPC_ANY_RESULTS: any */
     bool streaming;    /* the caller will send items and end the stream itself */
     /* Identity to present; NULL is the runtime's. Borrowed until done, and kept by reference. */
     struct security_private *identity;
