@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/span.h"
 
 #define VERROR     "veyron2/verror."
 #define ERR_ID_MAX 1024 /* longer ids are cut */
@@ -142,7 +143,7 @@ int err_set_id_text(struct err *e, const char *id, size_t id_len, const char *ms
     int code = WSPR_EUNKNOWN;
 
     for (size_t i = 0; i < ERR_ROWS; i++) {
-        if (strlen(err_table[i].id) == id_len && memcmp(err_table[i].id, id, id_len) == 0) {
+        if (span_equal_str(span_of(id, id_len), err_table[i].id)) {
             code = err_table[i].code;
             break;
         }

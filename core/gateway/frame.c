@@ -54,12 +54,13 @@ static int frame_end(struct wspr_conn *c, size_t begin, struct ws_frame *frame)
 
 int gateway_conn_send_frame(struct wspr_conn *c, int64_t id, int type, struct span json)
 {
-    struct buf *out = loop_sock_out(c->sock);
+    struct buf *out;
     struct ws_frame frame;
     size_t begin;
 
     if (!gateway_conn_may_send(c))
         return WSPR_ECLOSED;
+    out = loop_sock_out(c->sock);
     begin = frame_begin(c, id, json.len, &frame);
     buf_printf(out, "{\"type\": %d, \"message\": ", type);
     buf_append_span(out, json);
@@ -69,12 +70,13 @@ int gateway_conn_send_frame(struct wspr_conn *c, int64_t id, int type, struct sp
 
 int gateway_conn_send_error(struct wspr_conn *c, int64_t id, struct span error_id, struct span text)
 {
-    struct buf *out = loop_sock_out(c->sock);
+    struct buf *out;
     struct ws_frame frame;
     size_t begin;
 
     if (!gateway_conn_may_send(c))
         return WSPR_ECLOSED;
+    out = loop_sock_out(c->sock);
     begin = frame_begin(c, id, error_id.len + text.len + 64, &frame);
     buf_printf(out, "{\"type\": %d, \"message\": {\"iD\": ", WSPR_RESPONSE_ERROR);
     json_quote(out, error_id);

@@ -175,7 +175,7 @@ static void soak_message(struct soak *s, struct soak_client *c)
         soak_call(s, c, s->endpoint, "keyPage", "[\\\"x\\\"]", 2);
         break;
     case 3:
-        soak_call(s, c, SOAK_UNANSWERED + 1, "get", "[\\\"soak\\\"]", 2);
+        soak_call(s, c, &SOAK_UNANSWERED[1], "get", "[\\\"soak\\\"]", 2);
         break;
     case 4:
         snprintf(text, sizeof text,
@@ -325,7 +325,11 @@ int main(void)
     after = soak_memory(s.wsprd.child.pid);
     printf("# %u descriptors, %u at the start; %lu KiB, %lu KiB after the first quarter\n",
            soak_descriptors(s.wsprd.child.pid), before, after, quarter);
+#ifdef WSPR_SANITIZED
+    printf("ok 3 - soak/memory does not grow # SKIP a sanitizer keeps what was freed\n");
+#else
     soak_result(3, after <= quarter + quarter / 10 + SOAK_SLACK_KIB, "memory does not grow");
+#endif
     soak_result(4, rig_wsprd_stop(&s.wsprd), "wsprd ends well");
     soak_result(5, rig_sampled_stop(&s.sampled), "the service ends well");
     return soak_failed;
