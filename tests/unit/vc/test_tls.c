@@ -297,9 +297,9 @@ static bool unchecked(const uint8_t *p, size_t at)
 
 static void damage(struct damage *d, struct buf *b, size_t before)
 {
-    uint8_t *p = buf_data(b) + before;
-
     if (d->at >= d->seen && d->at - d->seen < b->len - before) {
+        uint8_t *p = buf_data(b) + before;
+
         d->done = true;
         d->harmless = unchecked(p, d->at - d->seen);
         p[d->at - d->seen] ^= 0x41;
