@@ -273,7 +273,6 @@ size_t json_number_format_int(char out[JSON_NUMBER_SIZE], int64_t v)
 
 enum json_parsed json_number_parse_uint(struct span s, uint64_t max, uint64_t *ret)
 {
-    enum json_parsed range = JSON_PARSED;
     uint64_t v = 0;
 
     if (s.len == 0)
@@ -283,32 +282,35 @@ enum json_parsed json_number_parse_uint(struct span s, uint64_t max, uint64_t *r
 
         if (d > 9)
             return JSON_BAD_SYNTAX;
-        if (v > (max - (d > max ? max : d)) / 10 || d > max)
-            range = JSON_OUT_OF_RANGE;
-        else
-            v = v * 10 + d;
+        if (d > max || v > (max - d) / 10)
+            return JSON_OUT_OF_RANGE;
+        v = v * 10 + d;
     }
-    if (range == JSON_PARSED)
-        *ret = v;
-    return range;
+    *ret = v;
+    return JSON_PARSED;
 }
 
 enum json_parsed json_number_parse_int(struct span s, int64_t min, int64_t max, int64_t *ret)
 {
     bool negative = s.len > 0 && s.p[0] == '-';
+    /* All that an unsigned number of the same width holds: what comes first, range or syntax, then
+     * is as in the reference. */
+    uint64_t most = max > 0 ? 2 * (uint64_t)max + 1 : UINT64_MAX, v;
     enum json_parsed r;
-    uint64_t v;
+    int64_t n;
 
     if (negative || (s.len > 0 && s.p[0] == '+'))
         s = span_of(s.p + 1, s.len - 1);
-    if (negative)
-        r = json_number_parse_uint(s, min < 0 ? -(uint64_t)min : 0, &v);
-    else
-        r = json_number_parse_uint(s, max > 0 ? (uint64_t)max : 0, &v);
+    r = json_number_parse_uint(s, most, &v);
     if (r != JSON_PARSED)
         return r;
-    *ret = negative ? (int64_t)-v : (int64_t)v;
-    return *ret < min || *ret > max ? JSON_OUT_OF_RANGE : JSON_PARSED;
+    if (v > (uint64_t)INT64_MAX + negative)
+        return JSON_OUT_OF_RANGE;
+    n = (int64_t)(negative ? 0 - v : v);
+    if (n < min || n > max)
+        return JSON_OUT_OF_RANGE;
+    *ret = n;
+    return JSON_PARSED;
 }
 
 /* Decimal text brought to a form of bounded length: digits × 10^exp. */

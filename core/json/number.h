@@ -21,7 +21,10 @@ size_t json_number_format_uint(char out[JSON_NUMBER_SIZE], uint64_t v);
 /* Results of parsing, in the words of error texts. */
 enum json_parsed { JSON_PARSED, JSON_BAD_SYNTAX, JSON_OUT_OF_RANGE };
 
-/* Decimal digits with an optional sign (int: + or -, uint: none) in min…max or 0…max. */
+/*
+ * Decimal digits with an optional sign (int: + or -, uint: none) in min…max or 0…max. Digits that
+ * pass the range are reported before a syntax error behind them.
+ */
 enum json_parsed json_number_parse_int(struct span s, int64_t min, int64_t max, int64_t *ret);
 enum json_parsed json_number_parse_uint(struct span s, uint64_t max, uint64_t *ret);
 /* Decimal floating point text, rounded to the nearest double; no names, no hexadecimal. */

@@ -2,7 +2,8 @@
  * The tree is built from the outside to the inside: each value is attached to its parent when it is
  * made, so that the root owns everything at any time and an error frees it with one put. Each
  * constructor of json-c gives NULL and each add -1 when memory is short; of an object that was not
- * added we are still the owner.
+ * added we are still the owner. (With every allocation inside json-c 0.16 failing in turn nothing
+ * else happens, but that the copy of a name is lost when the table of an object cannot grow.)
  */
 #include "config.h"
 #include "json/tree.h"

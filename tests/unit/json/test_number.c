@@ -189,6 +189,10 @@ static void integers(void)
     TAP_IS(json_number_parse_uint(span_str("8"), 7, &u) == JSON_OUT_OF_RANGE);
     TAP_IS(json_number_parse_uint(span_str("-1"), 255, &u) == JSON_BAD_SYNTAX);
     TAP_IS(json_number_parse_uint(span_str("+1"), 255, &u) == JSON_BAD_SYNTAX);
+    TAP_IS(json_number_parse_uint(span_str("2001.5"), 255, &u) == JSON_OUT_OF_RANGE);
+    TAP_IS(json_number_parse_uint(span_str("200.5"), 255, &u) == JSON_BAD_SYNTAX);
+    TAP_IS(json_number_parse_int(span_str("200.5"), -128, 127, &v) == JSON_BAD_SYNTAX);
+    TAP_IS(json_number_parse_int(span_str("256.5"), -128, 127, &v) == JSON_OUT_OF_RANGE);
     TAP_IS(json_number_format_int(text, INT64_MIN) == 20 &&
            strcmp(text, "-9223372036854775808") == 0);
     TAP_IS(json_number_format_uint(text, UINT64_MAX) == 20 &&
