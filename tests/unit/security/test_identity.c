@@ -247,6 +247,29 @@ static void invalid_identities(void)
     TAP_IS(n == 54 && rejected == 52);
 }
 
+/* Every group of the file has its place: here, or with the account store. */
+static void groups_of_the_file(void)
+{
+    static const char *const elsewhere[] = {"id_manager_states", "id_manager_operations",
+                                            "assoc_identity"};
+    static const char *const here[] = {
+        "notes",          "keys",    "trusted_roots",      "builtin_root", "identities",
+        "pattern_match",  "acl",     "invalid_identities", "acl_json",     "labels",
+        "identity_match", "caveats", "third_party_caveat", "discharges",   "signatures",
+    };
+    unsigned known = 0;
+
+    for (size_t i = 0; i < sizeof here / sizeof here[0]; i++)
+        known += vec_get(world(), here[i]) != NULL;
+    TAP_IS(known == sizeof here / sizeof here[0]);
+    for (size_t i = 0; i < sizeof elsewhere / sizeof elsewhere[0]; i++) {
+        known++;
+        tap_note("identity.json %s: %zu, not run here: they are of the account store", elsewhere[i],
+                 json_object_array_length(world_group(elsewhere[i])));
+    }
+    TAP_IS(known == (unsigned)json_object_object_length(world()));
+}
+
 /* Patterns. */
 
 static void patterns(void)
@@ -321,6 +344,7 @@ static void trust_grows_by_copies(void)
 static const struct tap_case cases[] = {
     {"identities", identities},
     {"invalid identities", invalid_identities},
+    {"groups of the file", groups_of_the_file},
     {"patterns", patterns},
     {"patterns and identities", patterns_and_identities},
     {"trust grows by copies", trust_grows_by_copies},
