@@ -1,6 +1,7 @@
 #include "config.h"
 
-#include "base/cursor.h"
+#include <pthread.h>
+
 #include "failmalloc.h"
 #include "pair.h"
 #include "security/identity.h"
@@ -285,6 +286,53 @@ static void jobs_delay_nobody_else(void)
     p.jobs = PAIR_JOBS_INLINE;
 }
 
+static void *run_job(void *arg)
+{
+    vc_job_run(arg);
+    return NULL;
+}
+
+/* Handshakes on threads while other circuits are at work and further input comes: for the thread
+ * sanitizer. */
+static void jobs_run_on_threads(void)
+{
+    struct tvc *v[4];
+    unsigned rounds = 0, n;
+
+    p.jobs = PAIR_JOBS_LATER;
+    pair_init(&p, PAIR_RECORDED, NULL);
+    p.end[1].echo = true;
+    for (int i = 0; i < 4; i++)
+        v[i] = pair_open_vc(&p, 0, NULL);
+    do {
+        struct vc_job *jobs[2 * PAIR_JOBS];
+        pthread_t threads[2 * PAIR_JOBS];
+
+        n = 0;
+        for (int side = 0; side < 2; side++) {
+            while (p.end[side].n_jobs > 0)
+                jobs[n++] = p.end[side].jobs[--p.end[side].n_jobs];
+        }
+        for (unsigned i = 0; i < n; i++)
+            TAP_IS(pthread_create(&threads[i], NULL, run_job, jobs[i]) == 0);
+        if (rounds++ == 2)
+            vc_abort(v[3]->vc, "while its job is out");
+        v[3]->vc = rounds > 2 ? NULL : v[3]->vc;
+        pair_write(pair_open_flow(v[0], NULL), "meanwhile");
+        pair_step(&p);
+        for (unsigned i = 0; i < n; i++) {
+            pthread_join(threads[i], NULL);
+            vc_job_done(jobs[i]);
+        }
+        pair_run(&p);
+    } while (p.end[0].n_jobs + p.end[1].n_jobs > 0 && rounds < 100);
+    for (int i = 0; i < 3; i++)
+        TAP_IS(v[i]->readies == 1);
+    TAP_IS(v[3]->readies == 0 && said(&p.end[0].flows[0], "meanwhile"));
+    pair_done(&p);
+    p.jobs = PAIR_JOBS_INLINE;
+}
+
 /* ---- memory ---- */
 
 static void steady_state_of(enum pair_kind kind)
@@ -394,6 +442,7 @@ static const struct tap_case cases[] = {
     {"input in pieces is the same", input_in_pieces_is_the_same},
     {"jobs take their time", jobs_take_their_time},
     {"jobs delay nobody else", jobs_delay_nobody_else},
+    {"jobs run on threads", jobs_run_on_threads},
     {"the steady state does not allocate", steady_state_does_not_allocate},
     {"survives lack of memory", survives_lack_of_memory},
 };
