@@ -129,7 +129,7 @@ static int32_t results_wanted(struct json_object *recording, const struct record
         return 1;
     if (results != NULL)
         return (int32_t)json_object_array_length(results);
-    return -1;
+    return RPC_ANY_RESULTS;
 }
 
 static void play_call(const char *id, struct json_object *recording, struct json_object *flow)
