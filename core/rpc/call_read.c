@@ -170,13 +170,26 @@ void rpc_call_take_up(void *arg)
     rpc_call_leave(c);
 }
 
+/*
+ * On a circuit that stands, the answer can be here before the task that tells of the start: the
+ * notice goes first. The owner may cancel in it.
+ */
+static void call_tell_started(struct rpc_call *c)
+{
+    if (c->state == RPC_CALL_OPEN && loop_task_queued(&c->task)) {
+        loop_task_cancel(&c->task);
+        c->ops->started(c->arg, c);
+    }
+}
+
 static void call_flow_data(void *arg, struct vc_flow *flow, struct span bytes)
 {
     struct rpc_call *c = arg;
     size_t used = 0;
 
     c->busy++;
-    if (c->in.len == 0 && !c->held) {
+    call_tell_started(c);
+    if (c->state == RPC_CALL_OPEN && c->in.len == 0 && !c->held) {
         used = call_parse(c, bytes);
         bytes = span_of(bytes.p + used, bytes.len - used);
     }
@@ -211,8 +224,13 @@ static void call_flow_eof(void *arg, struct vc_flow *flow, const struct err *why
     c->saw_eof = true;
     if (c->held)
         return;
-    err_set(&e, WSPR_ETRUNC, "EOF");
-    rpc_call_fail_read(c, &e);
+    c->busy++;
+    call_tell_started(c);
+    if (c->state == RPC_CALL_OPEN) {
+        err_set(&e, WSPR_ETRUNC, "EOF");
+        rpc_call_fail_read(c, &e);
+    }
+    rpc_call_leave(c);
     err_done(&e);
 }
 
