@@ -19,7 +19,7 @@
 #include "vectors.h"
 
 /* The needs of scenarios that this build can meet. */
-#define AVAILABLE 0
+#define AVAILABLE SCENARIO_SAMPLED
 
 #define NO_TABLE "@2@tcp@127.0.0.1:1@00000000000000000000000000000001@1@2@@"
 
