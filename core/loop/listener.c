@@ -232,6 +232,11 @@ void loop_listener_free(struct loop_listener *l)
     loop_worker_reap(l->w, &l->reap);
 }
 
+void loop_listener_drop(int fd)
+{
+    close(fd);
+}
+
 const struct loop_addr *loop_listener_addr(const struct loop_listener *l)
 {
     return &l->addr;

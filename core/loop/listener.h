@@ -35,6 +35,9 @@ int loop_listener_adopt(struct loop_worker *w, int fd, const struct loop_listene
 /* Closes the descriptor; no callback comes afterwards. NULL is accepted. */
 void loop_listener_free(struct loop_listener *l);
 
+/* Closes a descriptor that `accepted` brought and that nobody can take. */
+void loop_listener_drop(int fd);
+
 /* The address it is bound to, with the port that the system chose. */
 const struct loop_addr *loop_listener_addr(const struct loop_listener *l);
 /* Leaves new connections in the queue of the system until resumed. */

@@ -189,13 +189,44 @@ void rpc_call_abort(struct rpc_call *c, const struct err *why)
     rpc_call_done(c, why);
 }
 
+static struct span call_target_name(const struct rpc_call *c)
+{
+    if (c->targets.len == 0)
+        return rpc_call_name(c);
+    return span_str((const char *)buf_data(&c->targets) + c->target_at);
+}
+
+/* Says of an error that it came while the name was resolved, or a server connected. */
+static void call_name_step(struct rpc_call *c, struct err *e)
+{
+    struct buf quoted = BUF_INIT(ERR_MSG_MAX);
+
+    if (c->state == RPC_CALL_RESOLVING) {
+        quote_append(&quoted, rpc_call_name(c), '"');
+        err_prefix(e, WSPR_ENOTFOUND, "ipc: Resolve(%.*s) failed: ", SPAN_ARG(buf_span(&quoted)));
+    } else {
+        err_prefix(e, WSPR_ENOTFOUND,
+                   "ipc: couldn't connect to server %.*s: ", SPAN_ARG(call_target_name(c)));
+    }
+    buf_done(&quoted);
+}
+
+/*
+ * The time is over. It is measured anew from the moment when the flow is open (spec: ipc 8); before
+ * that the same time bounds resolution and connecting, together.
+ */
 static void call_timeout(void *arg)
 {
     struct rpc_call *c = arg;
     struct err e = ERR_INIT;
 
     err_set(&e, WSPR_ETIMEOUT, "deadline exceeded");
-    rpc_call_fail_read(c, &e);
+    if (c->state == RPC_CALL_OPEN) {
+        rpc_call_fail_read(c, &e);
+    } else if (c->state == RPC_CALL_RESOLVING || c->state == RPC_CALL_CONNECTING) {
+        call_name_step(c, &e);
+        rpc_call_done(c, &e);
+    }
     err_done(&e);
 }
 
@@ -271,22 +302,13 @@ static int call_open(struct rpc_call *c, struct vc *vc, struct err *err)
     return call_write_request(c, err);
 }
 
-static struct span call_target_name(const struct rpc_call *c)
-{
-    if (c->targets.len == 0)
-        return rpc_call_name(c);
-    return span_str((const char *)buf_data(&c->targets) + c->target_at);
-}
-
 /* Remembers why this target will not do and goes on with the next. Never calls back. */
 static void call_target_failed(struct rpc_call *c, struct err *e)
 {
-    struct span name = call_target_name(c);
-
     if (e->code != WSPR_ENOTAUTH)
-        err_prefix(e, WSPR_ENOTFOUND, "ipc: couldn't connect to server %.*s: ", SPAN_ARG(name));
+        call_name_step(c, e);
     err_move(&c->err, e);
-    c->target_at += name.len + 1;
+    c->target_at += call_target_name(c).len + 1;
     if (c->target_at < c->targets.len)
         loop_worker_later(c->client->rt->worker, &c->task);
     else
@@ -354,13 +376,8 @@ static void call_resolved(void *arg, struct span names, const struct err *err)
 
     c->resolution = NULL;
     if (err != NULL) {
-        struct buf quoted = BUF_INIT(ERR_MSG_MAX);
-
-        quote_append(&quoted, rpc_call_name(c), '"');
         err_copy(&c->err, err);
-        err_prefix(&c->err, WSPR_ENOTFOUND,
-                   "ipc: Resolve(%.*s) failed: ", SPAN_ARG(buf_span(&quoted)));
-        buf_done(&quoted);
+        call_name_step(c, &c->err);
         call_fail_later(c);
         return;
     }
@@ -430,6 +447,8 @@ struct buf *rpc_call_buf(struct rpc_call *c)
 void rpc_call_start(struct rpc_call *c, uint32_t n_args)
 {
     c->n_args = n_args;
+    if (c->opts.timeout != RPC_NO_TIMEOUT)
+        loop_timer_start(&c->timer, c->opts.timeout);
     if (buf_error(&c->scratch) != 0) {
         err_set(&c->err, WSPR_EBADPROTO, "ipc: arg encoding failed: %s",
                 err_code_text(buf_error(&c->scratch)));

@@ -132,6 +132,7 @@ static void circuit_ready(void *arg, struct vc *vc)
     struct rpc_runtime *rt = c->peer->owner->rt;
 
     c->ready = true;
+    rt->stats.handshakes++;
     if (vc_is_legacy(vc)) {
         rt->stats.legacy_peers++;
         log_write(rt->log, LOG_LEVEL_WARN, "rpc", "%s only takes the broken cipher RC4 (%s)",

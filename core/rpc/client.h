@@ -65,7 +65,11 @@ enum { RPC_HOLD = 1, RPC_FULL = 1 };
 #define RPC_TIMEOUT_DEFAULT (60 * INT64_C(1000000000))
 
 struct rpc_call_opts {
-    int64_t timeout;   /* nanoseconds; 0 is the default of 60 s, RPC_NO_TIMEOUT none */
+    /*
+     * Nanoseconds; 0 is the default of 60 s, RPC_NO_TIMEOUT none. Counted from the start, and again
+     * from the moment when a server is connected.
+     */
+    int64_t timeout;
     int32_t n_results; /* how many results are expected, the error included; RPC_ANY_RESULTS: any */
     bool streaming;    /* the caller will send items and end the stream itself */
     /* Identity to present; NULL is the runtime's. Borrowed until done, and kept by reference. */

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "loop/listener.h"
 #include "rpc/runtime_private.h"
 
 #define LINK_FILL 65536 /* bytes sealed per turn of the socket */
@@ -61,7 +62,6 @@ static void link_work(void *arg, struct vc_job *vc_job)
     struct rpc_runtime *rt = l->rt;
     struct link_job *j = rt->offload != NULL ? malloc(sizeof *j) : NULL;
 
-    rt->stats.handshakes++;
     if (j != NULL) {
         j->vc_job = vc_job;
         j->rt = rt;
@@ -334,8 +334,10 @@ int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
     struct rpc_link *l = link_new(rt, loop_addr_text(peer, address), false);
     int r;
 
-    if (l == NULL)
+    if (l == NULL) {
+        loop_listener_drop(fd);
         return err_set(err, WSPR_ENOMEM, "out of memory");
+    }
     loop_task_init(&l->tell, link_tell_later, l);
     l->server = server;
     opts.arg = l;

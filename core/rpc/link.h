@@ -50,7 +50,7 @@ struct rpc_link {
  */
 int rpc_link_get(struct rpc_runtime *rt, const char *address, struct rpc_link_waiter *w,
                  struct err *err);
-/* Takes an accepted connection; circuits on it are the server's. */
+/* Takes an accepted connection, in any case; circuits on it are the server's. */
 int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
                    struct rpc_server *server, struct err *err);
 /* Orderly end: flows are closed, then the connection. */

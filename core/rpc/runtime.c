@@ -11,7 +11,7 @@
 #include "security/identity.h"
 #include "security/trust.h"
 
-#define RPC_SWEEP_PERIOD (5 * CLOCK_S)
+#define RPC_SWEEP_PERIOD (5 * CLOCK_S) /* or the half of the idle time, if that is shorter */
 
 static const struct rpc_limits rpc_limits_default = {
     .flows_per_vc = 1000,
@@ -102,6 +102,7 @@ int rpc_runtime_new(const struct rpc_runtime_opts *opts, struct rpc_runtime **re
                     struct err *err)
 {
     struct rpc_runtime *rt = calloc(1, sizeof *rt);
+    int64_t period;
     int r;
 
     if (rt == NULL)
@@ -131,7 +132,8 @@ int rpc_runtime_new(const struct rpc_runtime_opts *opts, struct rpc_runtime **re
         r = err_set(err, WSPR_ENOMEM, "out of memory");
         goto out;
     }
-    loop_timer_start_every(&rt->sweep, RPC_SWEEP_PERIOD);
+    period = rt->limits.vc_idle / 2;
+    loop_timer_start_every(&rt->sweep, period < RPC_SWEEP_PERIOD ? period : RPC_SWEEP_PERIOD);
     *ret_rt = rt;
     return 0;
 out:

@@ -26,7 +26,7 @@ struct rpc_limits {
 };
 
 struct rpc_stats {
-    uint64_t dials, handshakes, handshakes_failed, legacy_peers;
+    uint64_t dials, handshakes, handshakes_failed, legacy_peers; /* handshakes: done, both sides */
     uint64_t calls_started, calls_done, calls_failed, calls_cancelled;
     uint64_t served, serve_errors;
     uint64_t vcs, links; /* now */

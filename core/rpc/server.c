@@ -35,6 +35,8 @@ static void scircuit_ready(void *arg, struct vc *vc)
     struct rpc_scircuit *c = arg;
     struct rpc_runtime *rt = c->server->rt;
 
+    c->ready = true;
+    rt->stats.handshakes++;
     if (vc_is_legacy(vc)) {
         rt->stats.legacy_peers++;
         log_write(rt->log, LOG_LEVEL_WARN, "rpc", "%.*s only takes the broken cipher RC4 (%s)",
@@ -44,7 +46,11 @@ static void scircuit_ready(void *arg, struct vc *vc)
 
 static void scircuit_closed(void *arg, struct vc *vc, const struct err *why)
 {
-    scircuit_free(arg);
+    struct rpc_scircuit *c = arg;
+
+    if (!c->ready)
+        c->server->rt->stats.handshakes_failed++;
+    scircuit_free(c);
 }
 
 static int scircuit_accept(void *arg, struct vc *vc, struct vc_flow *flow)

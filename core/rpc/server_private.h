@@ -39,6 +39,7 @@ struct rpc_scircuit {
     struct list node;
     struct rpc_server *server;
     struct vc *vc;
+    bool ready;
 };
 
 /* What the next value on the flow is (spec: ipc 5). */
