@@ -1,0 +1,15 @@
+/* The parts of the test of the RPC layer over sockets. */
+#ifndef TESTS_UNIT_RPC_RPC_TESTS_H
+#define TESTS_UNIT_RPC_RPC_TESTS_H
+
+#include "tap.h"
+
+#define RPC_CALLS_CASES 14
+#define RPC_LOAD_CASES  8
+#define RPC_LIFE_CASES  11
+
+extern const struct tap_case rpc_calls_cases[RPC_CALLS_CASES];
+extern const struct tap_case rpc_load_cases[RPC_LOAD_CASES];
+extern const struct tap_case rpc_life_cases[RPC_LIFE_CASES];
+
+#endif

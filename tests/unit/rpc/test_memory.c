@@ -1,0 +1,243 @@
+/*
+ * Each allocation fails in turn, through everything that one call needs: runtimes, a server, the
+ * circuit, the call itself and the end of all of it.
+ */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "failmalloc.h"
+#include "loop/worker.h"
+#include "raw.h"
+#include "rig.h"
+#include "rpc/client.h"
+#include "rpc/server.h"
+#include "security/identity.h"
+#include "services/sample.h"
+#include "tap.h"
+#include "vom/wiretypes.h"
+
+static struct rig_ids ids;
+static const struct log no_log = {-1, LOG_LEVEL_ERROR};
+
+struct run {
+    struct loop_worker *w;
+    struct rpc_runtime *client, *server_rt;
+    struct rpc_server *server;
+    struct sample *sample;
+    struct rpc_call *call;
+    unsigned n_done, n_results, n_items, stopped, failed;
+    bool streaming;
+    int code;
+};
+
+/* How the runs ended. */
+static unsigned n_runs, n_good, n_failed, n_hung, n_slow;
+
+static int on_result(void *arg, struct rpc_call *call, uint32_t i, uint32_t n,
+                     const struct rpc_value *v, struct err *err)
+{
+    struct run *r = arg;
+    struct arena a = ARENA_INIT(65536);
+    struct vom_value value;
+    struct span id, msg;
+    int e = vom_dec_value(v->dec, v->msg, &a, &value, err);
+
+    r->n_results++;
+    /* A method that failed says so. */
+    r->failed += e == 0 && vom_verror_get(&value, &id, &msg) > 0;
+    arena_done(&a);
+    return e;
+}
+
+static int on_item(void *arg, struct rpc_call *call, const struct rpc_value *v, struct err *err)
+{
+    struct run *r = arg;
+
+    r->n_items++;
+    return 0;
+}
+
+static void on_started(void *arg, struct rpc_call *call)
+{
+    struct run *r = arg;
+    struct vom_value key = vom_value_str("key");
+
+    if (!r->streaming)
+        return;
+    if (rpc_call_begin_item(call) < 0 ||
+        vom_enc_value(rpc_call_enc(call), rpc_call_buf(call), &key, NULL) < 0 ||
+        rpc_call_end_item(call, true) < 0)
+        r->failed++;
+    rpc_call_close_send(call);
+}
+
+static void on_done(void *arg, struct rpc_call *call, const struct err *err)
+{
+    struct run *r = arg;
+
+    r->n_done++;
+    r->call = NULL;
+    r->code = err != NULL ? err->code : 0;
+}
+
+static const struct rpc_call_ops ops = {
+    .started = on_started,
+    .item = on_item,
+    .result = on_result,
+    .done = on_done,
+};
+
+static void on_stopped(void *arg)
+{
+    struct run *r = arg;
+
+    r->stopped++;
+}
+
+static bool is_done(void *arg)
+{
+    struct run *r = arg;
+
+    return r->n_done > 0;
+}
+
+static bool is_stopped(void *arg)
+{
+    struct run *r = arg;
+
+    return r->stopped > 0;
+}
+
+static void wait_stopped(struct run *r)
+{
+    if (!raw_until(r->w, is_stopped, r, 3000)) {
+        printf("Bail out! allocation %u: it does not stop\n", n_runs);
+        exit(99);
+    }
+    r->stopped = 0;
+}
+
+/* One call of the sample service, to its end if it gets that far. */
+static void run_call(struct run *r, const char *endpoint, const char *method, unsigned n_args,
+                     bool streaming)
+{
+    struct rpc_call_opts opts = {.n_results = -1, .timeout = 2 * CLOCK_S, .streaming = streaming};
+    struct vom_value args[] = {vom_value_str("key"), vom_value_str("value")};
+    char name[300];
+    int64_t began;
+    int e = 0;
+
+    r->n_done = 0;
+    r->streaming = streaming;
+    snprintf(name, sizeof name, "/%s//", endpoint);
+    r->call = rpc_call_new(rpc_runtime_client(r->client), span_str(name), span_str(method), &opts,
+                           &ops, r);
+    if (r->call == NULL) {
+        r->failed++;
+        return;
+    }
+    for (unsigned i = 0; i < n_args && e == 0; i++)
+        e = vom_enc_value(rpc_call_enc(r->call), rpc_call_buf(r->call), &args[i], NULL);
+    if (e < 0) {
+        rpc_call_cancel(r->call);
+        r->failed++;
+        return;
+    }
+    began = clock_mono();
+    rpc_call_start(r->call, n_args);
+    if (!raw_until(r->w, is_done, r, 5000)) {
+        n_hung++;
+        tap_note("allocation %u: the call does not end", n_runs);
+        rpc_call_cancel(r->call);
+    }
+    r->failed += r->code != 0;
+    if (clock_mono() - began > CLOCK_S) {
+        n_slow++;
+        tap_note("allocation %u: %s waits for its deadline", n_runs, method);
+    }
+}
+
+static int run_start(struct run *r, const char **ret_endpoint)
+{
+    struct rpc_runtime_opts c = {.identity = ids.server, .trust = ids.trust, .log = &no_log};
+    struct rpc_server_opts server = {0};
+    int e = loop_worker_new(NULL, &r->w, NULL);
+
+    if (e < 0)
+        return e;
+    c.worker = r->w;
+    r->sample = sample_new(NULL);
+    if (r->sample == NULL)
+        return WSPR_ENOMEM;
+    e = rpc_runtime_new(&c, &r->client, NULL);
+    if (e == 0)
+        e = rpc_runtime_new(&c, &r->server_rt, NULL);
+    if (e == 0)
+        e = rpc_server_new(r->server_rt, &server, sample_dispatcher(r->sample), &r->server, NULL);
+    if (e == 0)
+        e = rpc_server_listen(r->server, "127.0.0.1:0", ret_endpoint, NULL);
+    return e;
+}
+
+static void run_end(struct run *r)
+{
+    if (r->client != NULL) {
+        rpc_runtime_stop(r->client, on_stopped, r);
+        wait_stopped(r);
+    }
+    if (r->server != NULL) {
+        rpc_server_stop(r->server, 0, on_stopped, r);
+        wait_stopped(r);
+    }
+    if (r->server_rt != NULL) {
+        rpc_runtime_stop(r->server_rt, on_stopped, r);
+        wait_stopped(r);
+    }
+    sample_free(r->sample);
+    loop_worker_free(r->w);
+}
+
+static void whole_life(void *arg)
+{
+    struct run r = {0};
+    const char *endpoint;
+    bool good = false;
+
+    n_runs++;
+
+    if (run_start(&r, &endpoint) == 0) {
+        run_call(&r, endpoint, "Set", 2, false);
+        run_call(&r, endpoint, "AsMap", 0, false);
+        run_call(&r, endpoint, "MultiGet", 0, true);
+        good = r.n_done > 0 && r.failed == 0;
+        TAP_OK(!good || (r.n_results == 4 && r.n_items == 1), "run %u: %u results, %u items",
+               n_runs, r.n_results, r.n_items);
+    }
+    n_good += good;
+    n_failed += !good;
+    run_end(&r);
+}
+
+static void each_allocation(void)
+{
+    unsigned long runs;
+
+    rig_ids_init(&ids);
+    runs = failmalloc_each(whole_life, NULL, 20000);
+    tap_note("%lu allocations failed: %u runs reached the last result all the same, %u did not",
+             runs - 1, n_good, n_failed);
+    TAP_IS(runs > 100 && n_good > 0 && n_failed > 0);
+    TAP_OK(n_hung == 0, "%u calls hung", n_hung);
+    TAP_OK(n_slow == 0, "%u calls waited for their deadline", n_slow);
+    rig_ids_done(&ids);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct tap_case cases[] = {{"each allocation of a call", each_allocation}};
+    static const struct tap_suite suites[] = {TAP_SUITE("memory", cases)};
+
+    return tap_main(argc, argv, suites, 1);
+}

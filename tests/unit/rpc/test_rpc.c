@@ -1,0 +1,14 @@
+#include "config.h"
+
+#include "rpc_tests.h"
+
+int main(int argc, char **argv)
+{
+    static const struct tap_suite suites[] = {
+        TAP_SUITE("calls", rpc_calls_cases),
+        TAP_SUITE("load", rpc_load_cases),
+        TAP_SUITE("life", rpc_life_cases),
+    };
+
+    return tap_main(argc, argv, suites, sizeof suites / sizeof suites[0]);
+}
