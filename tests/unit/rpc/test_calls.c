@@ -296,12 +296,12 @@ static void framework_errors(void)
     struct twin t;
 
     twin_init(&t, &plain);
-    fails(&t, "NoSuch", NULL, -1, "veyron2/verror.NotFound",
+    fails(&t, "NoSuch", NULL, RPC_ANY_RESULTS, "veyron2/verror.NotFound",
           "ipc: unknown method 'NoSuch': name: \"//x\"");
-    fails(&t, "Echo", NULL, -1, "veyron2/verror.BadProtocol",
+    fails(&t, "Echo", NULL, RPC_ANY_RESULTS, "veyron2/verror.BadProtocol",
           "ipc: wrong number of input arguments for method \"Echo\", name \"//x\" (called with 0 "
           "args, expected 1)");
-    fails(&t, "Echo", &n, -1, "veyron2/verror.BadProtocol",
+    fails(&t, "Echo", &n, RPC_ANY_RESULTS, "veyron2/verror.BadProtocol",
           "ipc: arg 0 decoding failed: vom: type mismatch, can't fill int 5 into value of type "
           "\"string\"");
     fails(&t, "Echo", &text, 2, "veyron2/verror.BadProtocol",

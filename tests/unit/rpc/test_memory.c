@@ -123,7 +123,8 @@ static void wait_stopped(struct run *r)
 static void run_call(struct run *r, const char *endpoint, const char *method, unsigned n_args,
                      bool streaming)
 {
-    struct rpc_call_opts opts = {.n_results = -1, .timeout = 2 * CLOCK_S, .streaming = streaming};
+    struct rpc_call_opts opts = {
+        .n_results = RPC_ANY_RESULTS, .timeout = 2 * CLOCK_S, .streaming = streaming};
     struct vom_value args[] = {vom_value_str("key"), vom_value_str("value")};
     char name[300];
     int64_t began;
