@@ -1,7 +1,6 @@
 /*
  * Input:   recv -> [bytes kept] + worker's read buffer -> data() -> what is left is kept
- * Output:  owner appends to `out` -> flush list -> end of turn: fill(), send() -> write event if
- * full
+ * Output:  owner appends to `out` -> flush list -> end of turn: fill(), send(), write event if full
  *
  * Owners are called from three places only (read event, later task, flush), each of which looks
  * afterwards whether the socket still belongs to somebody. Its memory stays until the reap phase.

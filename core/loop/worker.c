@@ -5,9 +5,9 @@
  *          |
  *     posted calls            taken from the other threads' queue under the lock, run without it
  *     due timers
- *     later tasks             what is queued from here on for an earlier phase waits for the next
- * turn flush of sockets        which may end sockets, whose owners queue more reap tasks free what
- * was closed
+ *     later tasks             what is queued from here on for an earlier phase waits a turn
+ *     flush of sockets        which may end sockets, whose owners queue more
+ *     reap tasks              free what was closed
  *
  * The base has no locks: other threads write to an eventfd and to the posted queue, nothing else.
  */
