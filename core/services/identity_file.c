@@ -1,6 +1,7 @@
 #include "config.h"
 #include "services/identity_file.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
@@ -17,41 +18,48 @@
 #define IDENTITY_VARIABLE "VEYRON_IDENTITY"
 #define IDENTITY_NAME_MAX 512
 
-static int read_all(const char *path, struct buf *out, struct err *err)
+/* "open /a/b: no such file or directory" */
+static int file_error(struct err *err, const char *what, const char *path)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t n = fd >= 0 ? 0 : -1;
-    int r = 0;
+    const char *text = strerror(errno);
 
-    while (fd >= 0) {
-        uint8_t *room = buf_reserve(out, 4096);
+    return err_set(err, WSPR_ESYS, "%s %s: %c%s", what, path, tolower((unsigned char)text[0]),
+                   text[0] != '\0' ? text + 1 : "");
+}
 
-        if (room == NULL) {
-            r = err_set(err, buf_error(out), "\"%s\" is too long for an identity", path);
-            break;
-        }
-        n = read(fd, room, 4096);
-        if (n <= 0)
-            break;
-        buf_commit(out, (size_t)n);
-    }
+/* Reads the whole file into room that was made before: what is read is secret. */
+static int read_all(int fd, const char *path, struct buf *out, struct err *err)
+{
+    size_t most = out->max;
+    uint8_t *room = buf_reserve(out, most);
+    ssize_t n;
+
+    if (room == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    do {
+        n = read(fd, room + out->len, most - out->len);
+        if (n > 0)
+            buf_commit(out, (size_t)n);
+    } while ((n > 0 && out->len < most) || (n < 0 && errno == EINTR));
     if (n < 0)
-        r = err_set(err, WSPR_ESYS, "cannot read \"%s\": %s", path, strerror(errno));
-    if (fd >= 0)
-        close(fd);
-    return r;
+        return file_error(err, "read", path);
+    if (out->len == most)
+        return err_set(err, WSPR_ELIMIT, "the file is too long for an identity");
+    return 0;
 }
 
 int identity_file_read(const char *path, struct security_private **ret_id, struct err *err)
 {
     struct buf text = BUF_INIT(SECURITY_TEXT_MAX + 8192);
-    int r = read_all(path, &text, err);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    int r;
 
-    if (r == 0) {
+    if (fd < 0)
+        return file_error(err, "open", path);
+    r = read_all(fd, path, &text, err);
+    close(fd);
+    if (r == 0)
         r = security_idfile_parse_private(buf_span(&text), 0, ret_id, err);
-        if (r < 0)
-            err_prefix(err, 0, "no private identity in \"%s\": ", path);
-    }
     security_buf_wipe(&text);
     return r;
 }
@@ -80,7 +88,9 @@ int identity_of_process(struct security_private **ret_id, struct security_trust 
         r = identity_file_read(path, &id, err);
         if (r < 0)
             return err_prefix(err, 0,
-                              "could not load the identity that " IDENTITY_VARIABLE " names: ");
+                              "Could not load identity from the " IDENTITY_VARIABLE
+                              " environment variable (\"%s\"): ",
+                              path);
     } else {
         r = identity_fresh(&id, err);
         if (r < 0)

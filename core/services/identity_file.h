@@ -10,10 +10,7 @@
 struct security_private;
 struct security_trust;
 
-/*
- * Reads the private identity in the file. The error names the file and what is wrong with it, and
- * never what is in it.
- */
+/* Reads the private identity in the file. The error never tells what is in it. */
 int identity_file_read(const char *path, struct security_private **ret_id, struct err *err);
 /* A self-signed identity named user@host-pid. */
 int identity_fresh(struct security_private **ret_id, struct err *err);

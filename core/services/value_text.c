@@ -2,6 +2,7 @@
 #include "services/value_text.h"
 
 #include <inttypes.h>
+#include <math.h>
 
 #include "json/number.h"
 #include "vom/wiretypes.h"
@@ -80,9 +81,31 @@ static bool text_error(struct buf *out, const struct vom_value *v)
     return true;
 }
 
+/* "(1.5+0i)" for the struct that a complex number is. */
+static bool text_complex(struct buf *out, const struct vom_value *v)
+{
+    struct vom_value re, im;
+
+    if (!span_equal(v->type->name, vom_type_complex64.name) &&
+        !span_equal(v->type->name, vom_type_complex128.name))
+        return false;
+    re = vom_value_field(v, "R");
+    im = vom_value_field(v, "I");
+    if (re.type == NULL || !vom_kind_is_float(re.type->kind) || im.type == NULL ||
+        !vom_kind_is_float(im.type->kind))
+        return false;
+    buf_append_str(out, "(");
+    text_float(out, &re);
+    if (!signbit(im.f) && !isinf(im.f))
+        buf_append_str(out, "+");
+    text_float(out, &im);
+    buf_append_str(out, "i)");
+    return true;
+}
+
 static void text_composite(struct buf *out, const struct vom_value *v, unsigned depth)
 {
-    if (text_error(out, v))
+    if (text_error(out, v) || text_complex(out, v))
         return;
     if (v->type->kind == VOM_KIND_MAP)
         text_map(out, v, depth);
