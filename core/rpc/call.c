@@ -96,7 +96,6 @@ static void call_release(struct rpc_call *c)
     security_identity_unref(c->server);
     c->server = NULL;
     err_done(&c->err);
-    list_remove(&c->node);
     client->n_calls--;
     if (client->n_spare >= RPC_SPARE_CALLS || client->rt->stopping) {
         call_destroy(c);
@@ -127,6 +126,7 @@ void rpc_call_free_spare(struct rpc_client *client)
 static void call_detach(struct rpc_call *c, bool orderly)
 {
     c->state = RPC_CALL_DEAD;
+    list_remove(&c->node);
     loop_timer_stop(&c->timer);
     loop_task_cancel(&c->task);
     loop_task_cancel(&c->resume);
@@ -241,6 +241,7 @@ static int call_authorize(struct rpc_call *c, struct vc *vc, struct err *err)
         .now = clock_wall(),
         .trust = rt->trust,
         .local = security_private_public(c->opts.identity),
+        .network = span_str("tcp"), /* there is nothing else yet */
     };
     int r;
 

@@ -7,7 +7,8 @@
 #include "loop/listener.h"
 #include "rpc/runtime_private.h"
 
-#define LINK_FILL 65536 /* bytes sealed per turn of the socket */
+#define LINK_FILL  65536         /* bytes sealed per turn of the socket */
+#define LINK_CLOSE (2 * CLOCK_S) /* what is still to be sent at the end may take this long */
 
 static void link_set_timer(struct rpc_link *l)
 {
@@ -113,6 +114,7 @@ static void link_end(void *arg)
         loop_sock_close(l->sock);
     link_tell(l, NULL, &l->why);
     loop_timer_stop(&l->timer);
+    loop_timer_stop(&l->last);
     list_remove(&l->node);
     rt->stats.links--;
     err_done(&l->why);
@@ -244,6 +246,12 @@ static const struct loop_sock_ops link_sock_ops = {
     .fill = link_fill,
 };
 
+/* The peer does not take what is left. */
+static void link_last(void *arg)
+{
+    link_over(arg, NULL);
+}
+
 static struct rpc_link *link_new(struct rpc_runtime *rt, const char *address, bool dialled)
 {
     size_t len = strlen(address);
@@ -256,6 +264,7 @@ static struct rpc_link *link_new(struct rpc_runtime *rt, const char *address, bo
     l->dialled = dialled;
     list_init(&l->waiters);
     loop_timer_init(&l->timer, rt->worker, link_tick, l);
+    loop_timer_init(&l->last, rt->worker, link_last, l);
     loop_task_init(&l->end, link_end, l);
     list_push_back(&rt->links, &l->node);
     rt->stats.links++;
@@ -290,7 +299,7 @@ static struct rpc_link *link_find(struct rpc_runtime *rt, const char *address)
     LIST_FOREACH (node, &rt->links) {
         struct rpc_link *l = LIST_OBJECT(node, struct rpc_link, node);
 
-        if (l->dialled && !l->over && strcmp(l->address, address) == 0)
+        if (l->dialled && !l->over && !l->closing && strcmp(l->address, address) == 0)
             return l;
     }
     return NULL;
@@ -331,9 +340,14 @@ int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
 {
     struct loop_sock_opts opts = link_sock_opts;
     char address[LOOP_ADDR_TEXT];
-    struct rpc_link *l = link_new(rt, loop_addr_text(peer, address), false);
+    struct rpc_link *l;
     int r;
 
+    if (rt->stats.links >= rt->limits.links) {
+        loop_listener_drop(fd);
+        return err_set(err, WSPR_ELIMIT, "there are %u connections", rt->limits.links);
+    }
+    l = link_new(rt, loop_addr_text(peer, address), false);
     if (l == NULL) {
         loop_listener_drop(fd);
         return err_set(err, WSPR_ENOMEM, "out of memory");
@@ -356,13 +370,14 @@ int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
 
 void rpc_link_shutdown(struct rpc_link *link)
 {
-    if (link->over)
+    if (link->over || link->closing)
         return;
     if (link->vif == NULL) {
         link_over(link, NULL);
         return;
     }
     link->closing = true;
+    loop_timer_start(&link->last, LINK_CLOSE);
     vc_vif_shutdown(link->vif);
     loop_sock_want_write(link->sock);
 }
@@ -381,7 +396,7 @@ void rpc_link_sweep(struct rpc_runtime *rt, int64_t now)
     LIST_FOREACH_SAFE (node, after, &rt->links) {
         struct rpc_link *l = LIST_OBJECT(node, struct rpc_link, node);
 
-        if (l->dialled && !l->over && l->vif != NULL && list_empty(&l->waiters) &&
+        if (!l->over && l->vif != NULL && list_empty(&l->waiters) &&
             vc_vif_idle_since(l->vif) <= now - rt->limits.vc_idle)
             rpc_link_shutdown(l);
     }

@@ -33,10 +33,11 @@ struct rpc_link {
     struct vc_vif *vif;        /* NULL while dialling */
     struct rpc_server *server; /* accepts circuits; NULL: none are accepted */
     struct list waiters;
-    struct loop_timer timer;
-    struct loop_task tell; /* tells those who asked for a link that was up already */
-    struct loop_task end;  /* takes the link apart */
-    struct err why;        /* reason of the end */
+    struct loop_timer timer; /* of the engine */
+    struct loop_timer last;  /* until which an orderly end may take */
+    struct loop_task tell;   /* tells those who asked for a link that was up already */
+    struct loop_task end;    /* takes the link apart */
+    struct err why;          /* reason of the end */
     bool dialled;
     bool closing; /* ends when all is sent */
     bool over;
@@ -50,14 +51,17 @@ struct rpc_link {
  */
 int rpc_link_get(struct rpc_runtime *rt, const char *address, struct rpc_link_waiter *w,
                  struct err *err);
-/* Takes an accepted connection, in any case; circuits on it are the server's. */
+/*
+ * Takes an accepted connection, in any case; circuits on it are the server's. WSPR_ELIMIT if there
+ * are too many.
+ */
 int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
                    struct rpc_server *server, struct err *err);
 /* Orderly end: flows are closed, then the connection. */
 void rpc_link_shutdown(struct rpc_link *link);
 /* Ends at once with a reason. */
 void rpc_link_abort(struct rpc_link *link, const char *why);
-/* Closes links without circuits that nobody used for the idle time. */
+/* Closes links, of either side, that had no circuits for the idle time. */
 void rpc_link_sweep(struct rpc_runtime *rt, int64_t now);
 
 #endif

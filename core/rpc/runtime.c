@@ -16,6 +16,7 @@
 static const struct rpc_limits rpc_limits_default = {
     .flows_per_vc = 1000,
     .calls = 65536,
+    .links = 4096,
     .value_max = 16 * 1024 * 1024,
     .queue_max = 32 * 1024 * 1024,
     .vc_idle = 60 * CLOCK_S,
@@ -30,6 +31,8 @@ static void limits_complete(struct rpc_limits *l)
         l->flows_per_vc = d->flows_per_vc;
     if (l->calls == 0)
         l->calls = d->calls;
+    if (l->links == 0)
+        l->links = d->links;
     if (l->value_max == 0)
         l->value_max = d->value_max;
     if (l->queue_max == 0)

@@ -19,6 +19,7 @@ struct security_trust;
 struct rpc_limits {
     uint32_t flows_per_vc;     /* then another circuit is opened */
     uint32_t calls;            /* of the client, at once */
+    uint32_t links;            /* connections; then accepted ones are dropped */
     uint32_t value_max;        /* bytes of one value on a flow */
     uint32_t queue_max;        /* bytes that wait to be sent on one flow */
     int64_t vc_idle;           /* nanoseconds until an unused circuit is closed */

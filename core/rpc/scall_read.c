@@ -56,6 +56,7 @@ static int scall_authorize(struct rpc_scall *c, struct err *err)
         .method = c->request.method,
         .suffix = c->suffix,
         .label = c->label,
+        .network = span_str("tcp"), /* there is nothing else yet */
         .discharges = c->discharges,
         .n_discharges = c->n_discharges,
     };

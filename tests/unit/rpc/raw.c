@@ -123,6 +123,15 @@ struct raw_flow *raw_flow_at(struct raw_peer *p, unsigned n)
     return NULL;
 }
 
+struct raw_circuit *raw_circuit_at(struct raw_peer *p, unsigned n)
+{
+    LIST_FOREACH (node, &p->circuits) {
+        if (n-- == 0)
+            return LIST_OBJECT(node, struct raw_circuit, node);
+    }
+    return NULL;
+}
+
 /* ---- circuits ---- */
 
 static void circuit_ready(void *arg, struct vc *vc)
@@ -304,6 +313,12 @@ void raw_listen(struct raw_peer *p)
     loop_addr_text(loop_listener_addr(p->listener), text);
     need(naming_endpoint_make(&ep, span_str("tcp"), span_str(text), &rid, NULL) == 0, "endpoint");
     naming_endpoint_text(&ep, p->endpoint);
+}
+
+void raw_deafen(struct raw_peer *p)
+{
+    LIST_FOREACH (node, &p->links)
+        loop_sock_pause(LIST_OBJECT(node, struct raw_link, node)->sock);
 }
 
 struct dial {

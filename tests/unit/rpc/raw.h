@@ -62,6 +62,8 @@ void raw_done(struct raw_peer *p);
 void raw_listen(struct raw_peer *p);
 /* Drops all connections, and the listener if `deaf`. */
 void raw_drop(struct raw_peer *p, bool deaf);
+/* Reads no more from any connection, so that whoever sends to it has to wait. */
+void raw_deafen(struct raw_peer *p);
 /* A circuit to an endpoint; runs the loop until it is ready. NULL if it comes to nothing. */
 struct raw_circuit *raw_connect(struct raw_peer *p, const char *endpoint);
 
@@ -73,6 +75,7 @@ void raw_cancel(struct raw_flow *f);
 void raw_flow_free(struct raw_flow *f);
 /* The n-th flow that was accepted and not freed yet; NULL. */
 struct raw_flow *raw_flow_at(struct raw_peer *p, unsigned n);
+struct raw_circuit *raw_circuit_at(struct raw_peer *p, unsigned n);
 
 /* Runs the loop until done(arg) or the time is over; tells which. */
 bool raw_until(struct loop_worker *w, bool (*done)(void *arg), void *arg, int ms);

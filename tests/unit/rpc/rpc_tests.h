@@ -6,7 +6,7 @@
 
 #define RPC_CALLS_CASES 14
 #define RPC_LOAD_CASES  8
-#define RPC_LIFE_CASES  11
+#define RPC_LIFE_CASES  16
 
 extern const struct tap_case rpc_calls_cases[RPC_CALLS_CASES];
 extern const struct tap_case rpc_load_cases[RPC_LOAD_CASES];

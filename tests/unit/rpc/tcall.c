@@ -29,6 +29,8 @@ static int on_item(void *arg, struct rpc_call *call, const struct rpc_value *v, 
         r = keep(t, v, &t->item, err);
     if (r < 0)
         return r;
+    if (t->at_item != NULL)
+        t->at_item(t->at_arg);
     return t->hold ? RPC_HOLD : 0;
 }
 
@@ -58,6 +60,8 @@ static void on_done(void *arg, struct rpc_call *call, const struct err *err)
     t->call = NULL;
     if (err != NULL)
         err_copy(&t->err, err);
+    if (t->at_done != NULL)
+        t->at_done(t->at_arg);
 }
 
 static void on_writable(void *arg, struct rpc_call *call)

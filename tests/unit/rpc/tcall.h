@@ -15,12 +15,14 @@ struct tcall {
     struct arena arena;    /* of items and results */
     struct vom_value results[TCALL_RESULTS];
     unsigned n_results, n_items, n_started, n_ended, n_done, n_writable;
-    struct vom_value item; /* the last one */
-    size_t item_bytes;     /* of strings and bytes that came as items */
-    struct err err;        /* of done; code 0: success */
-    bool hold;             /* answer RPC_HOLD to items */
-    bool light;            /* count items, do not keep them */
-    bool no_items;         /* items are not expected */
+    struct vom_value item;      /* the last one */
+    size_t item_bytes;          /* of strings and bytes that came as items */
+    struct err err;             /* of done; code 0: success */
+    bool hold;                  /* answer RPC_HOLD to items */
+    bool light;                 /* count items, do not keep them */
+    void (*at_item)(void *arg); /* called from inside the callback */
+    void (*at_done)(void *arg);
+    void *at_arg;
 };
 
 struct tcall_how {

@@ -7,9 +7,11 @@
 
 #include "base/clock.h"
 #include "raw.h"
+#include "rpc/header.h"
 #include "rpc/resolve.h"
 #include "rpc_tests.h"
 #include "twin.h"
+#include "vom/wiretypes.h"
 
 static const struct twin_opts plain;
 
@@ -99,6 +101,95 @@ static void stop_of_the_client(void)
     tcall_done(&named);
     rig_stop(&t.s, t.server, 0);
     rig_done(&t.s, true);
+    object_done(&t.object);
+    rig_ids_done(&t.ids);
+}
+
+struct stop {
+    struct rpc_runtime *rt;
+    bool stopped;
+};
+
+static void stop_now(void *arg)
+{
+    struct stop *s = arg;
+
+    if (s->rt != NULL)
+        rpc_runtime_stop(s->rt, set_flag, &s->stopped);
+    s->rt = NULL;
+}
+
+/* The runtime is stopped from inside a callback of one of its calls, with another call open. */
+static void stop_inside(bool in_item)
+{
+    struct vom_value n = vom_value_int(&vom_type_int32, 3);
+    struct stop stop = {0};
+    struct tcall other, c;
+    struct twin t;
+
+    twin_init(&t, &plain);
+    stop.rt = t.c.rt;
+    twin_start(&t, &other, "Slow", NULL, 1, false);
+    TAP_IS(twin_until(&t, &t.object.n_waiting, 1));
+    twin_start(&t, &c, "Count", &n, 1, false);
+    c.at_arg = &stop;
+    *(in_item ? &c.at_item : &c.at_done) = stop_now;
+    TAP_OK(raw_until(t.s.w, is_set, &stop.stopped, 5000), "the runtime does not stop");
+    TAP_IS(c.n_done == 1 && other.n_done == 1);
+    TAP_IS(c.n_items == (in_item ? 1 : 3));
+    tcall_done(&c);
+    tcall_done(&other);
+    rig_stop(&t.s, t.server, 0);
+    rig_done(&t.s, true);
+    object_done(&t.object);
+    rig_ids_done(&t.ids);
+}
+
+static void stop_inside_item(void)
+{
+    stop_inside(true);
+}
+
+static void stop_inside_done(void)
+{
+    stop_inside(false);
+}
+
+/* A peer that reads nothing any more cannot keep a server from stopping. */
+static void stop_with_a_deaf_peer(void)
+{
+    struct vom_enc enc;
+    struct buf out = BUF_INIT(4096);
+    struct rpc_request rq = {.suffix = span_str("x"), .method = span_str("Flood"), .n_args = 1};
+    struct vom_value size = vom_value_int(&vom_type_int32, 60000);
+    struct raw_circuit *circuit;
+    struct raw_peer peer;
+    struct twin t;
+    int64_t began;
+
+    twin_init(&t, &plain);
+    raw_init(&peer, t.s.w, t.ids.client);
+    circuit = raw_connect(&peer, t.endpoint + 1);
+    TAP_IS(circuit != NULL);
+    vom_enc_init(&enc);
+    vom_enc_prime(&enc, &out, &vom_preset_request);
+    TAP_IS(rpc_request_put(&enc, &out, &rq) == 0);
+    TAP_IS(vom_enc_value(&enc, &out, &size, NULL) == 0);
+    for (int i = 0; i < 30; i++)
+        raw_write(raw_open(circuit), buf_span(&out));
+    raw_run(t.s.w, 20);
+    raw_deafen(&peer);
+    raw_run(t.s.w, 200);
+    began = clock_mono();
+    rig_stop(&t.s, t.server, 0);
+    t.server = NULL;
+    rig_done(&t.c, false);
+    rig_done(&t.s, false);
+    TAP_OK(clock_mono() - began < 5 * CLOCK_S, "too late");
+    vom_enc_done(&enc);
+    buf_done(&out);
+    raw_done(&peer);
+    loop_worker_free(t.s.w);
     object_done(&t.object);
     rig_ids_done(&t.ids);
 }
@@ -330,6 +421,72 @@ static void idle(void)
     twin_done(&t);
 }
 
+/* Calls that come just when the circuit is given up find another. */
+static void calls_around_idle(void)
+{
+    struct twin_opts opts = {.client = {.vc_idle = 20 * CLOCK_MS}};
+    struct vom_value arg = vom_value_str("z");
+    struct twin t;
+    struct tcall c;
+
+    twin_init(&t, &opts);
+    for (int i = 0; i < 60; i++) {
+        twin_call(&t, &c, "Echo", &arg, 1);
+        TWIN_OK(&c);
+        tcall_done(&c);
+        raw_run(t.c.w, 15 + i % 20);
+    }
+    TAP_OK(twin_stats(&t)->handshakes > 1, "it was never idle");
+    twin_done(&t);
+}
+
+struct links {
+    struct twin *t;
+    uint64_t n;
+};
+
+static bool has_links(void *arg)
+{
+    struct links *l = arg;
+
+    return rpc_runtime_stats(l->t->s.rt)->links == l->n;
+}
+
+/* Connections on which nothing happens are closed, and there are never too many. */
+static void connections(void)
+{
+    struct twin_opts opts = {.server = {.vc_idle = 300 * CLOCK_MS, .links = 2}};
+    struct vom_value arg = vom_value_str("z");
+    struct raw_peer peers[3];
+    struct twin t;
+    struct links l = {&t, 2};
+    struct tcall c;
+
+    twin_init(&t, &opts);
+    for (int i = 0; i < 3; i++)
+        raw_init(&peers[i], t.s.w, t.ids.client);
+    TAP_IS(raw_connect(&peers[0], t.endpoint + 1) != NULL);
+    TAP_IS(raw_connect(&peers[1], t.endpoint + 1) != NULL);
+    twin_call(&t, &c, "Echo", &arg, 1);
+    TAP_OK(strstr(tcall_error(&c), "ipc: couldn't connect to server ") == tcall_error(&c), "\"%s\"",
+           tcall_error(&c));
+    tcall_done(&c);
+    /* One with a circuit stays, one without goes. */
+    vc_close(raw_circuit_at(&peers[1], 0)->vc);
+    raw_circuit_at(&peers[1], 0)->vc = NULL;
+    raw_run(t.s.w, 50);
+    TAP_IS(has_links(&l));
+    l.n = 1;
+    TAP_OK(raw_until(t.s.w, has_links, &l, 3000), "the connection stays");
+    TAP_IS(!raw_circuit_at(&peers[0], 0)->closed);
+    twin_call(&t, &c, "Echo", &arg, 1);
+    TWIN_OK(&c);
+    tcall_done(&c);
+    for (int i = 0; i < 3; i++)
+        raw_done(&peers[i]);
+    twin_done(&t);
+}
+
 /* A server that takes only so many calls at once. */
 static void calls_at_once(void)
 {
@@ -365,6 +522,9 @@ const struct tap_case rpc_life_cases[RPC_LIFE_CASES] = {
     {"stop waits for calls", stop_waits_for_calls},
     {"stop ends calls", stop_ends_calls},
     {"stop of the client", stop_of_the_client},
+    {"stop inside the callback of an item", stop_inside_item},
+    {"stop inside the last callback", stop_inside_done},
+    {"stop with a peer that does not read", stop_with_a_deaf_peer},
     {"connection refused", refused},
     {"a silent server", silent},
     {"a silent server and little time", silent_and_short},
@@ -372,5 +532,7 @@ const struct tap_case rpc_life_cases[RPC_LIFE_CASES] = {
     {"restart of the server", restart},
     {"a connection that breaks", broken_connection},
     {"an idle circuit is closed", idle},
+    {"calls at the time of closing", calls_around_idle},
+    {"connections", connections},
     {"calls at once", calls_at_once},
 };
