@@ -48,7 +48,7 @@ void gateway_conn_check_gone(struct wspr_conn *c)
 {
     bool waiting = false;
 
-    if (c->phase != CONN_CLOSING || c->busy > 0)
+    if (c->phase != CONN_CLOSING || !c->over || c->busy > 0)
         return;
     c->busy++;
     for (unsigned i = 0; i < c->gw->n_hosts; i++) {
@@ -297,6 +297,7 @@ static int conn_upgrade(struct wspr_conn *c)
     c->phase = CONN_OPEN;
     c->gw->stats.upgraded++;
     loop_timer_start_every(&c->ping, c->gw->limits.ping_period);
+    loop_timer_start(&c->deadline, c->gw->limits.read_timeout);
     return gateway_conn_send_first(c);
 }
 

@@ -138,10 +138,8 @@ void gateway_flow_cancel(struct wspr_flow *f)
         return;
     f->cancelled = true;
     flow_drop_kept(f);
-    if (h->plugin.flow_cancel == NULL) {
-        gateway_flow_end(f);
-        return;
-    }
+    if (h->plugin.flow_cancel == NULL)
+        return; /* the plugin finishes it all the same, and has the handle until then */
     f->busy++;
     h->plugin.flow_cancel(h->ctx, f);
     gateway_flow_leave(f);

@@ -54,6 +54,7 @@ static void gateway_free(struct gateway *gw)
 {
     if (gw == NULL)
         return;
+    loop_timer_stop(&gw->stop_timer);
     gateway_plugin_unload_all(gw);
     gateway_flow_free_spares(gw);
     loop_listener_free(gw->listener);
@@ -64,15 +65,46 @@ static void gateway_free(struct gateway *gw)
     free(gw);
 }
 
+/* Something still runs that would come back to the gateway. */
+static bool gateway_is_busy(const struct gateway *gw)
+{
+    if (!list_empty(&gw->conns))
+        return true;
+    for (unsigned i = 0; i < gw->n_hosts; i++) {
+        if (gw->hosts[i]->offloads > 0)
+            return true;
+    }
+    return false;
+}
+
 static void gateway_stopped(void *arg)
 {
     struct gateway *gw = arg;
     void (*stopped)(void *) = gw->stopped;
     void *stopped_arg = gw->stopped_arg;
 
-    gateway_free(gw);
+    if (!gw->abandoned) {
+        if (gateway_is_busy(gw))
+            return; /* a plugin began something meanwhile */
+        gateway_free(gw);
+    }
     if (stopped != NULL)
         stopped(stopped_arg);
+}
+
+/*
+ * A plugin holds on to flows or work for too long. Its handles have to stay valid, so that all of
+ * this stays too, and whoever waits for the end goes on without it.
+ */
+static void gateway_give_up(void *arg)
+{
+    struct gateway *gw = arg;
+
+    log_write(gw->log, LOG_LEVEL_ERROR, "gateway",
+              "plugins do not finish what they began: stopping without them");
+    gw->abandoned = true;
+    gateway_sig_fetch_drop(gw);
+    loop_worker_reap(gw->worker, &gw->stop_task);
 }
 
 int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct err *err)
@@ -92,6 +124,7 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     list_init(&gw->conns);
     list_init(&gw->spare_flows);
     loop_task_init(&gw->stop_task, gateway_stopped, gw);
+    loop_timer_init(&gw->stop_timer, gw->worker, gateway_give_up, gw);
     arena_init(&gw->scratch, (size_t)gw->limits.message_max * 2);
     arena_init(&gw->convert, (size_t)gw->limits.message_max * 4);
     buf_init(&gw->text, (size_t)gw->limits.out_hard);
@@ -144,13 +177,9 @@ uint16_t gateway_port(const struct gateway *gw)
 
 void gateway_check_stopped(struct gateway *gw)
 {
-    if (!gw->stopping || !list_empty(&gw->conns))
+    if (!gw->stopping || gw->abandoned || gateway_is_busy(gw))
         return;
     gateway_sig_fetch_drop(gw);
-    for (unsigned i = 0; i < gw->n_hosts; i++) {
-        if (gw->hosts[i]->offloads > 0)
-            return;
-    }
     loop_worker_reap(gw->worker, &gw->stop_task);
 }
 
@@ -164,6 +193,8 @@ void gateway_stop(struct gateway *gw, void (*done)(void *arg), void *arg)
     LIST_FOREACH_SAFE (node, after, &gw->conns)
         gateway_conn_close(LIST_OBJECT(node, struct wspr_conn, node), WS_CLOSE_GOING_AWAY,
                            "the gateway stops");
+    /* Longer than what connections give their plugins before they complain. */
+    loop_timer_start(&gw->stop_timer, gw->limits.cancel_grace + CLOCK_S);
     gateway_check_stopped(gw);
 }
 

@@ -71,7 +71,8 @@ int gateway_listen(struct gateway *gw, const char *address, struct err *err);
 uint16_t gateway_port(const struct gateway *gw);
 /*
  * Stops listening, says goodbye to every page, waits for the plugins to finish their flows, unloads
- * them, frees the gateway and then calls done (may be NULL).
+ * them, frees the gateway and then calls done (may be NULL). If a plugin does not finish within
+ * about cancel_grace, done is called without that: the gateway and the plugins then stay in memory.
  */
 void gateway_stop(struct gateway *gw, void (*done)(void *arg), void *arg);
 const struct gateway_stats *gateway_stats(const struct gateway *gw);

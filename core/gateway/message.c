@@ -80,7 +80,8 @@ static void dispatch_new(struct wspr_conn *c, const struct gateway_claim *claim,
     r = gateway_plugin_open_conn(claim->host, c);
     f = r == 0 ? gateway_flow_new(c, claim->host, msg->id, FLOW_PAGE, opens) : NULL;
     if (f == NULL) {
-        reply_error(c, msg->id, WSPR_ENOMEM, err_code_text(r < 0 ? r : WSPR_ENOMEM));
+        r = r < 0 ? r : WSPR_ENOMEM;
+        reply_error(c, msg->id, r, err_code_text(r));
         return;
     }
     f->busy++;

@@ -54,9 +54,11 @@ struct gateway {
     char *roots;
     bool strict_utf8;
     bool stopping;
+    bool abandoned; /* stopped, but plugins still hold parts of it */
     void (*stopped)(void *arg);
     void *stopped_arg;
     struct loop_task stop_task;
+    struct loop_timer stop_timer;
     struct list conns;
     uint64_t next_conn;
     struct arena scratch; /* for one message of a page at a time */
@@ -125,7 +127,7 @@ struct wspr_conn {
     struct ws_dec dec;
     struct ws_enc enc;
     bool close_sent;
-    bool over;               /* the socket is gone or will not be read again */
+    bool over;               /* closing, and everybody was told */
     struct wspr_flow *flows; /* hash by (opener, id) */
     struct list all;         /* every unfinished flow */
     struct list resumed;     /* flows whose kept messages are to be delivered */
