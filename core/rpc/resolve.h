@@ -1,9 +1,15 @@
 /*
- * Resolution of names to terminal ones, step by step through mount tables (spec: naming 5).
- * Worker's thread.
+ * Resolution of names, step by step through mount tables (spec: naming 5, 6). Worker's thread.
+ *
+ * Answers of mount tables are remembered for as long as they say (at most RPC_NAMES_TTL), for the
+ * identity that asked; equal resolutions that run at the same time are one. Within one step the
+ * servers are asked in order; one that keeps silent for RPC_RESOLVE_STAGGER is not waited for
+ * before the next is asked too.
  */
 #ifndef RPC_RESOLVE_H
 #define RPC_RESOLVE_H
+
+#include <stdbool.h>
 
 #include "base/buf.h"
 #include "base/error.h"
@@ -15,19 +21,49 @@ struct security_private;
 
 #define RPC_RESOLVE_STEPS   32
 #define RPC_RESOLVE_TIMEOUT (10 * INT64_C(1000000000)) /* of one step and of all together */
-#define RPC_RESOLVE_MAX     65536                      /* bytes of all names of one step */
+#define RPC_RESOLVE_STAGGER INT64_C(1000000000)
+#define RPC_RESOLVE_MAX     65536 /* bytes of all names of one step */
+
+/* What the client remembers of names. */
+#define RPC_NAMES_ENTRIES 4096
+#define RPC_NAMES_BYTES   (4 * 1024 * 1024)
+#define RPC_NAMES_TTL     (300 * INT64_C(1000000000))
+
+/* Names are each ended by a NUL, in order, borrowed. */
+typedef void rpc_names_fn(void *arg, struct span names, const struct err *err);
 
 /*
- * Resolves name under the identity (NULL: the runtime's). done gets the terminal names in order,
- * each ended by a NUL, borrowed, or the error; it is called once, from the loop, unless the
- * resolution was cancelled. NULL if memory is short.
+ * Resolves name to terminal names, under the identity (NULL: the runtime's). done gets them, or the
+ * error; it is called once, from the loop, unless the resolution was cancelled. NULL if memory is
+ * short.
  */
-struct rpc_resolution *
-rpc_resolve(struct rpc_client *client, struct span name, struct security_private *identity,
-            void (*done)(void *arg, struct span names, const struct err *err), void *arg);
+struct rpc_resolution *rpc_resolve(struct rpc_client *client, struct span name,
+                                   struct security_private *identity, rpc_names_fn *done,
+                                   void *arg);
+/*
+ * The same for the terminal names of the entry at the mount tables that are responsible for it.
+ * Always asks afresh.
+ */
+struct rpc_resolution *rpc_resolve_mount_table(struct rpc_client *client, struct span name,
+                                               struct security_private *identity,
+                                               rpc_names_fn *done, void *arg);
 void rpc_resolve_cancel(struct rpc_resolution *r);
+/* In done: whether anything that was remembered was used. */
+bool rpc_resolve_was_cached(const struct rpc_resolution *r);
+/*
+ * Forgets everything that led from the name to its servers: one of them did not answer, or the name
+ * was mounted anew.
+ */
+void rpc_resolve_forget(struct rpc_client *client, struct span name,
+                        struct security_private *identity);
+/* Sets how much is remembered, and forgets everything. 0 entries: nothing is ever remembered. */
+void rpc_client_set_names(struct rpc_client *client, unsigned entries, size_t bytes);
+
 /* Sets the namespace roots from n texts (rooted names); replaces earlier ones. */
 int rpc_client_set_roots(struct rpc_client *client, const char *const *roots, size_t n,
                          struct err *err);
+
+/* The first name of a list of such names; taken off it. False at the end. */
+bool rpc_names_next(struct span *names, struct span *ret_name);
 
 #endif

@@ -17,6 +17,8 @@
 #include "rpc/client.h"
 #include "vom/value.h"
 
+struct rpc_published;
+struct rpc_publisher;
 struct rpc_server;
 struct rpc_scall; /* one call that is being served */
 struct security_acl;
@@ -158,6 +160,7 @@ bool rpc_scall_is_gone(const struct rpc_scall *call);
 struct rpc_server_opts {
     struct security_private *identity; /* NULL: the runtime's */
     uint32_t max_calls;                /* calls served at once; 0: 65536 */
+    bool mount_table; /* names below it are its own to resolve: published as "/E", not "/E//" */
 };
 
 int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
@@ -170,8 +173,28 @@ int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
 int rpc_server_listen(struct rpc_server *server, const char *address, const char **ret_endpoint,
                       struct err *err);
 /*
- * Stops listening, lets running calls end until the deadline (nanoseconds from now), cancels the
- * rest, then calls done (may be NULL) and frees the server.
+ * Publishes the server under a name (spec: ipc 14.2), now and until it is stopped; it may listen
+ * before or afterwards. A name that is published already is ignored. Mount failures are only
+ * logged: WSPR_ENOMEM, WSPR_ELIMIT, WSPR_EABORTED.
+ */
+int rpc_server_publish(struct rpc_server *server, struct span name, struct err *err);
+void rpc_server_unpublish(struct rpc_server *server, struct span name);
+/* What the server publishes; NULL if it never did. Borrowed. */
+struct rpc_publisher *rpc_server_publisher(struct rpc_server *server);
+/*
+ * For each published name the names of its entries at the responsible mount tables, in resolvable
+ * form (spec: ipc 14.3), each ended by a NUL and followed by suffix (without leading slashes). A
+ * name that cannot be resolved is left out. done comes once, from the loop, unless cancelled; a
+ * stopped server gives "ipc: server is stopped". NULL if memory is short.
+ */
+struct rpc_published *
+rpc_server_published(struct rpc_server *server, struct span suffix,
+                     void (*done)(void *arg, struct span names, const struct err *err), void *arg);
+void rpc_published_cancel(struct rpc_published *p);
+/*
+ * Unmounts what is published (for at most 5 s), then stops listening, lets running calls end until
+ * the deadline (nanoseconds from then), cancels the rest, calls done (may be NULL) and frees the
+ * server.
  */
 void rpc_server_stop(struct rpc_server *server, int64_t grace, void (*done)(void *arg), void *arg);
 
