@@ -59,7 +59,9 @@ static const struct config_option option_rows[] = {
     {"port", CONFIG_INT, AT(port), "8124", "N",
      "TCP port for pages, on 127.0.0.1; 0 lets the system choose", 0, 65535},
     {"vproxy", CONFIG_STRING, AT(vproxy), "", "NAME",
-     "name or endpoint of the relay that served objects listen through", 0, 0},
+     "name or endpoint of the relay that served objects listen through;\n"
+     "without effect while pages cannot serve",
+     0, 0},
     {"no-embedded", CONFIG_BOOL, AT(no_embedded), "false", NULL,
      "do not run the sample service inside", 0, 0},
     {"legacy-peers", CONFIG_BOOL, AT(legacy_peers), LEGACY_DEFAULT, NULL,
@@ -148,6 +150,8 @@ static int read_options(struct daemon *d, int argc, char **argv)
         printf("wsprd %s (plugin ABI %d.%d)\n", PACKAGE_VERSION, WSPR_ABI_MAJOR, WSPR_ABI_MINOR);
         return EXIT_SUCCESS;
     }
+    if (d->settings.vproxy[0] != '\0')
+        warn_inert(NULL, "vproxy");
     d->log.fd = d->settings.log_stderr || d->settings.also_log_stderr ? STDERR_FILENO : -1;
     d->log.level = d->settings.verbosity == 0   ? LOG_LEVEL_WARN
                    : d->settings.verbosity == 1 ? LOG_LEVEL_INFO
