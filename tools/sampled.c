@@ -156,7 +156,9 @@ static int sampled_start(struct sampled *d, const struct sampled_opts *o, struct
     if (d->sample == NULL)
         return err_set(err, WSPR_ENOMEM, "out of memory");
 #ifdef WSPR_LEGACY_PEERS
+#ifdef WSPR_LEGACY_PEERS
     rt.legacy_peers = !o->no_legacy_peers;
+#endif
 #endif
     rt.worker = d->worker;
     rt.offload = d->offload;

@@ -296,7 +296,11 @@ void raw_init(struct raw_peer *p, struct loop_worker *w, struct security_private
     vc_limits_default(&limits);
     limits.flows = 4096;
     p->pool = vc_pool_new(&limits, raw_key);
+#ifdef WSPR_LEGACY_PEERS
     need(p->pool != NULL && vc_tls_new(true, &p->tls, NULL) == 0, "no engine");
+#else
+    need(p->pool != NULL && vc_tls_new(false, &p->tls, NULL) == 0, "no engine");
+#endif
     list_init(&p->links);
     list_init(&p->circuits);
     list_init(&p->flows);
