@@ -52,7 +52,13 @@ struct rpc_method {
      * finished. Must lead to rpc_scall_finish, now or later.
      */
     void (*invoke)(void *object, struct rpc_scall *call, const struct vom_value *const *args);
+    /* What GetMethodTags answers, in order; the label is among them if it is to be seen. */
+    const struct vom_value *tags;
+    size_t n_tags;
 };
+
+/* A label as a tag: of the type veyron2/security.Label. */
+extern const struct vom_type rpc_type_label;
 
 /* What an object can do. All of it is constant. */
 struct rpc_interface {

@@ -181,14 +181,43 @@ static void invoke_signature(void *object, struct rpc_scall *call,
         rpc_scall_finish(call, results, 1, NULL);
 }
 
-/* No object here has tags yet, and an unknown method has none either. */
+const struct vom_type rpc_type_label = VOM_TYPE_NAMED(VOM_KIND_UINT32, "veyron2/security.Label");
+
+static int build_tags(struct arena *a, const struct rpc_interface *iface, struct span name,
+                      struct vom_value *ret)
+{
+    const struct rpc_method *m = NULL;
+    int r;
+
+    for (size_t i = 0; i < iface->n_methods && m == NULL; i++) {
+        if (span_equal_str(name, iface->methods[i].name))
+            m = &iface->methods[i];
+    }
+    *ret = vom_value_zero(&vom_type_any_list);
+    if (m == NULL || m->n_tags == 0)
+        return 0;
+    r = vom_value_new_list(a, &vom_type_any_list, m->n_tags, ret);
+    for (size_t i = 0; i < m->n_tags && r == 0; i++) {
+        struct vom_value tag;
+
+        r = vom_value_new_to(a, &vom_type_any, m->tags[i], &tag);
+        if (r == 0)
+            vom_value_set(ret, i, tag);
+    }
+    return r;
+}
+
+/* An unknown method has no tags either. */
 static void invoke_method_tags(void *object, struct rpc_scall *call,
                                const struct vom_value *const *args)
 {
-    struct vom_value v = vom_value_zero(&vom_type_any_list);
+    struct vom_value v;
     const struct vom_value *results[] = {&v};
 
-    rpc_scall_finish(call, results, 1, NULL);
+    if (build_tags(rpc_scall_arena(call), rpc_scall_interface(call), args[0]->s, &v) < 0)
+        rpc_scall_error(call, WSPR_EINTERNAL, "out of memory");
+    else
+        rpc_scall_finish(call, results, 1, NULL);
 }
 
 /* Nothing is published yet: an empty list says so. */
