@@ -24,7 +24,7 @@ int mount_acl_open(const char *path, struct mount_acl **ret_acl, struct err *err
 void mount_acl_free(struct mount_acl *acl); /* accepts NULL */
 /* Reads the file again if need be. If that fails, so does everybody until it is in order again. */
 int mount_acl_refresh(struct mount_acl *acl, struct err *err);
-/* Whether there is a list for a path; it is valid until the next refresh, and NULL for the nil list. */
+/* Whether there is a list for a path; it is valid until the next refresh, NULL for the nil list. */
 bool mount_acl_find(const struct mount_acl *acl, struct span path,
                     const struct security_acl **ret_list);
 
