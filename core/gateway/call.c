@@ -19,13 +19,13 @@
 #include "vom/json_out.h"
 
 #define CALL_ARENA_MAX (64 * 1024 * 1024)
+#define CALL_TEXT_KEEP (1024 * 1024) /* a larger buffer for text is given back */
 
 struct wspr_call {
     struct list node;      /* in conn->calls */
-    struct list pipe_node; /* in flow->pipes while the page is behind */
+    struct list pipe_node; /* in pipe->pipes */
     struct wspr_conn *conn;
-    struct wspr_host *host;
-    const struct wspr_call_ops *ops;
+    struct wspr_call_ops ops; /* copied, zero where the plugin's table was shorter */
     void *arg;
     struct wspr_call_options options;
     struct span name, method; /* in the arena */
@@ -42,11 +42,11 @@ struct wspr_call {
     const struct wspr_signature *sig;
     const struct sig_method *sig_method;
     struct rpc_call *rpc;
-    struct wspr_flow *pipe;
+    struct wspr_flow *pipe; /* NULL: none, or it takes no more */
+    bool piped;             /* items go into the pipe, and nowhere if it takes no more */
     struct buf results;
     struct err app_error;
-    struct err fault; /* of the preparation; told by the task */
-    int stage;
+    struct err fault; /* of an item that could not be sent; told by the task */
     struct loop_task task;
 };
 
@@ -57,6 +57,7 @@ static void call_free(struct wspr_call *call)
     struct wspr_conn *c = call->conn;
 
     list_remove(&call->node);
+    c->call_bytes -= call->arena.used;
     wspr_signature_unref(call->sig);
     buf_done(&call->results);
     arena_done(&call->arena);
@@ -76,6 +77,7 @@ static void call_detach(struct wspr_call *call)
     call->rpc = NULL;
     loop_task_cancel(&call->task);
     list_remove(&call->pipe_node);
+    call->pipe = NULL;
 }
 
 static void call_leave(struct wspr_call *call)
@@ -97,7 +99,7 @@ static void call_done(struct wspr_call *call, const struct err *err, int stage)
         json = buf_span(&call->results);
     call->busy++;
     call_detach(call);
-    call->ops->done(call->arg, call, err != NULL ? &fault : NULL, (const char *)json.p, json.len);
+    call->ops.done(call->arg, call, err != NULL ? &fault : NULL, (const char *)json.p, json.len);
     call_leave(call);
 }
 
@@ -105,7 +107,7 @@ static void call_task(void *arg)
 {
     struct wspr_call *call = arg;
 
-    call_done(call, &call->fault, call->stage);
+    call_done(call, &call->fault, WSPR_STAGE_CALL);
 }
 
 void wspr_call_cancel(struct wspr_call *call)
@@ -117,30 +119,21 @@ void wspr_call_cancel(struct wspr_call *call)
         call_free(call);
 }
 
-/* The page is gone: plugins learn it by their flows; calls that they forgot end here. */
-void gateway_call_cancel_all(struct wspr_conn *c)
+void gateway_call_abort_all(struct wspr_conn *c)
 {
-    LIST_FOREACH_SAFE (node, after, &c->calls)
-        wspr_call_cancel(LIST_OBJECT(node, struct wspr_call, node));
+    struct err e = ERR_INIT;
+    struct list *node;
+
+    err_set(&e, WSPR_EABORTED, "the connection ended");
+    while ((node = list_pop(&c->calls)) != NULL) {
+        struct wspr_call *call = LIST_OBJECT(node, struct wspr_call, node);
+
+        call_done(call, &e, call->started ? WSPR_STAGE_CALL : WSPR_STAGE_PREPARE);
+    }
+    err_done(&e);
 }
 
 /* ---- what comes back ---- */
-
-static void call_rpc_started(void *arg, struct rpc_call *rpc)
-{
-    struct wspr_call *call = arg;
-
-    call->started = true;
-    call->busy++;
-    if (call->ops->started != NULL)
-        call->ops->started(call->arg, call);
-    if (!call->dead && call->send_full) {
-        call->send_full = false;
-        if (call->ops->writable != NULL)
-            call->ops->writable(call->arg, call);
-    }
-    call_leave(call);
-}
 
 static void call_rpc_writable(void *arg, struct rpc_call *rpc)
 {
@@ -149,8 +142,21 @@ static void call_rpc_writable(void *arg, struct rpc_call *rpc)
     if (!call->send_full)
         return;
     call->send_full = false;
-    if (call->ops->writable != NULL)
-        call->ops->writable(call->arg, call);
+    if (call->ops.writable != NULL)
+        call->ops.writable(call->arg, call);
+}
+
+static void call_rpc_started(void *arg, struct rpc_call *rpc)
+{
+    struct wspr_call *call = arg;
+
+    call->started = true;
+    call->busy++;
+    if (call->ops.started != NULL)
+        call->ops.started(call->arg, call);
+    if (!call->dead)
+        call_rpc_writable(call, rpc);
+    call_leave(call);
 }
 
 /* One item, to the flow that it is piped into or to the plugin. */
@@ -159,53 +165,53 @@ static int call_rpc_item(void *arg, struct rpc_call *rpc, const struct rpc_value
 {
     struct wspr_call *call = arg;
     struct buf *text = &call->conn->gw->text;
+    const char *json;
     int r;
 
     buf_reset(text);
     r = vom_json_write_msg(text, v->dec, v->msg, 0, err);
     if (r < 0)
-        return err_set(err, WSPR_EINTERNAL, "unable to marshal: %s", err_text(err));
+        return err_prefix(err, WSPR_EINTERNAL, "unable to marshal: ");
+    if (buf_error(text) != 0)
+        return err_set(err, buf_error(text), "%s", err_code_text(buf_error(text)));
+    json = (const char *)buf_data(text);
     call->busy++;
-    if (call->pipe != NULL) {
-        r = wspr_flow_send(call->pipe, WSPR_RESPONSE_STREAM, (const char *)buf_data(text),
-                           text->len);
-        if (r == WSPR_FULL) {
-            list_remove(&call->pipe_node);
-            list_push_back(&call->pipe->pipes, &call->pipe_node);
-        }
-    } else if (call->ops->item != NULL) {
-        r = call->ops->item(call->arg, call, (const char *)buf_data(text), text->len);
-    }
-    if (text->cap > 1024 * 1024)
+    if (call->pipe != NULL)
+        r = wspr_flow_send(call->pipe, WSPR_RESPONSE_STREAM, json, text->len);
+    else if (!call->piped && call->ops.item != NULL)
+        r = call->ops.item(call->arg, call, json, text->len);
+    if (text->cap > CALL_TEXT_KEEP)
         buf_done(text);
     call_leave(call);
     return r == WSPR_FULL ? RPC_HOLD : 0;
 }
 
-/* The reference knows no stream without the flag: items are then the caller's mistake. */
-static int call_rpc_unexpected(void *arg, struct rpc_call *rpc, const struct rpc_value *v,
-                               struct err *err)
+void gateway_call_page_writable(struct wspr_flow *f)
 {
-    return err_set(err, WSPR_EBADPROTO, "ipc: Finish called with remaining streaming results");
+    LIST_FOREACH (node, &f->pipes)
+        wspr_call_resume(LIST_OBJECT(node, struct wspr_call, pipe_node));
 }
 
-void gateway_call_page_writable(struct list *node)
+void gateway_call_cut_pipes(struct wspr_flow *f)
 {
-    struct wspr_call *call = LIST_OBJECT(node, struct wspr_call, pipe_node);
+    struct list *node;
 
-    rpc_call_resume(call->rpc);
+    while ((node = list_pop(&f->pipes)) != NULL) {
+        struct wspr_call *call = LIST_OBJECT(node, struct wspr_call, pipe_node);
+
+        call->pipe = NULL;
+        wspr_call_resume(call);
+    }
 }
 
 static void call_rpc_end(void *arg, struct rpc_call *rpc)
 {
     struct wspr_call *call = arg;
 
-    if (!call->options.streaming)
-        return;
     if (call->pipe != NULL)
         wspr_flow_send(call->pipe, WSPR_RESPONSE_STREAM_CLOSE, "null", 4);
-    else if (call->ops->end != NULL)
-        call->ops->end(call->arg, call);
+    else if (!call->piped && call->ops.end != NULL)
+        call->ops.end(call->arg, call);
 }
 
 /* The last result decides between success and error; it is never part of the list. */
@@ -284,9 +290,9 @@ static const struct rpc_call_ops call_rpc_ops = {
     .writable = call_rpc_writable,
 };
 
+/* Without a callback for items: the reference knows no stream without the flag. */
 static const struct rpc_call_ops call_rpc_unary_ops = {
     .started = call_rpc_started,
-    .item = call_rpc_unexpected,
     .result = call_rpc_result,
     .done = call_rpc_done,
 };
@@ -425,6 +431,7 @@ struct wspr_call *wspr_call_start(struct wspr_host *host, struct wspr_conn *conn
                                   const struct wspr_call_ops *ops, void *arg)
 {
     struct wspr_call *call;
+    int r;
 
     if (conn->phase != CONN_OPEN)
         return NULL;
@@ -437,14 +444,16 @@ struct wspr_call *wspr_call_start(struct wspr_host *host, struct wspr_conn *conn
     arena_init(&call->arena, CALL_ARENA_MAX);
     buf_init(&call->results, conn->gw->limits.out_hard);
     call->conn = conn;
-    call->host = host;
-    call->ops = ops;
     call->arg = arg;
+    memcpy(&call->ops, ops, ops->size < sizeof *ops ? ops->size : sizeof *ops);
     memcpy(&call->options, options,
            options->size < sizeof *options ? options->size : sizeof *options);
     call->name = arena_copy(&call->arena, span_of(name->p, name->len));
     call->method = arena_copy(&call->arena, span_of(method->p, method->len));
-    if (call->name.p == NULL || call->method.p == NULL || copy_args(call, args) < 0) {
+    r = copy_args(call, args);
+    conn->call_bytes += call->arena.used;
+    if (call->name.p == NULL || call->method.p == NULL || r < 0 ||
+        conn->call_bytes > conn->gw->limits.calls_per_conn) {
         call->dead = true;
         call_free(call);
         return NULL;
@@ -456,14 +465,23 @@ struct wspr_call *wspr_call_start(struct wspr_host *host, struct wspr_conn *conn
     return call;
 }
 
+/* What could not be sent leaves a gap, and perhaps types that the server does not know. */
+static int item_failed(struct wspr_call *call, int code)
+{
+    err_set(&call->fault, code, "ipc: streaming arg encoding failed: %s", err_code_text(code));
+    loop_worker_later(call->conn->gw->worker, &call->task);
+    return WSPR_ECLOSED;
+}
+
 int wspr_call_send(struct wspr_call *call, const char *json, size_t len)
 {
+    struct arena *scratch = &call->conn->gw->convert;
     struct err e = ERR_INIT;
     int r, n;
 
-    if (call->dead)
+    if (call->dead || call->fault.code != 0)
         return WSPR_ECLOSED;
-    if (!call->started) {
+    if (!call->started || call->send_full) {
         call->send_full = true;
         return WSPR_EAGAIN;
     }
@@ -474,14 +492,15 @@ int wspr_call_send(struct wspr_call *call, const char *json, size_t len)
         call->send_full = r == WSPR_EAGAIN;
         return r;
     }
-    arena_reset(&call->conn->gw->convert);
+    arena_reset(scratch);
     n = vom_json_encode(rpc_call_enc(call->rpc), rpc_call_buf(call->rpc),
-                        call->sig_method->in_stream, span_of(json, len), &call->conn->gw->convert,
-                        &e);
-    r = rpc_call_end_item(call->rpc, n == VOM_JSON_DONE);
+                        call->sig_method->in_stream, span_of(json, len), scratch, &e);
     err_done(&e);
-    if (r < 0)
-        return WSPR_ECLOSED;
+    r = rpc_call_end_item(call->rpc, n == VOM_JSON_DONE);
+    if (r == WSPR_ECLOSED)
+        return r; /* the server has answered already */
+    if (r < 0 || n == WSPR_ENOMEM)
+        return item_failed(call, r < 0 ? r : n);
     call->send_full = r == RPC_FULL;
     if (n != VOM_JSON_DONE)
         return WSPR_ETYPE;
@@ -508,8 +527,11 @@ void wspr_call_resume(struct wspr_call *call)
 
 int wspr_call_pipe(struct wspr_call *call, struct wspr_flow *flow)
 {
-    if (call->dead || flow->finished)
+    if (call->dead || flow->finished || flow->cancelled)
         return WSPR_ECLOSED;
+    call->piped = true;
     call->pipe = flow;
+    list_remove(&call->pipe_node);
+    list_push_back(&flow->pipes, &call->pipe_node);
     return 0;
 }

@@ -32,7 +32,7 @@ static void conn_free(struct wspr_conn *c)
     list_remove(&c->node);
     loop_timer_stop(&c->ping);
     loop_timer_stop(&c->deadline);
-    loop_timer_stop(&c->stall);
+    loop_timer_stop(&c->hold);
     loop_task_cancel(&c->task);
     gateway_sig_cache_free(c);
     ws_dec_done(&c->dec);
@@ -75,7 +75,7 @@ static void conn_closing(struct wspr_conn *c)
         return;
     c->phase = CONN_CLOSING;
     loop_timer_stop(&c->ping);
-    loop_timer_stop(&c->stall);
+    loop_timer_stop(&c->hold);
     if (c->sock != NULL)
         loop_sock_close(c->sock);
     c->sock = NULL;
@@ -116,17 +116,16 @@ static void conn_cancel_flows(struct wspr_conn *c)
 static void conn_task(void *arg)
 {
     struct wspr_conn *c = arg;
-    struct list *node;
 
     c->busy++;
     if (c->phase == CONN_CLOSING && !c->over) {
         c->over = true;
         conn_cancel_flows(c);
-        gateway_call_cancel_all(c);
+        gateway_call_abort_all(c);
         gateway_sig_wait_abort_all(c);
     }
-    while (c->phase == CONN_OPEN && (node = list_pop(&c->resumed)) != NULL)
-        gateway_flow_deliver_kept(LIST_OBJECT(node, struct wspr_flow, task_node));
+    if (c->phase == CONN_OPEN)
+        gateway_conn_deliver_kept(c);
     gateway_conn_update_input(c);
     gateway_conn_leave(c);
 }
@@ -168,7 +167,7 @@ static void conn_deadline(void *arg)
         c->gw->stats.err_plugin++;
         return;
     }
-    if (c->stalled != NULL || loop_sock_paused(c->sock)) {
+    if (loop_sock_paused(c->sock)) {
         /* We did not listen: silence is no sign of death. */
         loop_timer_start(&c->deadline, c->gw->limits.read_timeout);
         return;
@@ -179,16 +178,26 @@ static void conn_deadline(void *arg)
     gateway_conn_close(c, WS_CLOSE_GOING_AWAY, "no sign of life");
 }
 
-/* One stream has held up the connection for too long: it fails, the others go on (DESIGN 6). */
-static void conn_stall(void *arg)
+/*
+ * One flow has held up the connection for too long: it fails, the others go on (DESIGN 6). A stream
+ * whose service does not read, or a barrier that its plugin does not finish.
+ */
+static void conn_held_too_long(void *arg)
 {
     struct wspr_conn *c = arg;
-    struct wspr_flow *f = c->stalled;
 
-    if (f == NULL)
-        return;
-    c->gw->stats.err_kept++;
-    wspr_flow_fail(f, WSPR_ELIMIT, "the service does not read the stream");
+    c->busy++;
+    if (c->stalled != NULL) {
+        c->gw->stats.err_kept++;
+        gateway_flow_break(c->stalled, WSPR_ELIMIT, "the service does not read the stream");
+    } else if (c->barrier != NULL) {
+        c->gw->stats.err_plugin++;
+        log_write(c->gw->log, LOG_LEVEL_WARN, "gateway",
+                  "conn=%" PRIu64 " plugin=%s holds up the connection for too long", c->number,
+                  c->barrier->host->name);
+        gateway_flow_break(c->barrier, WSPR_ETIMEOUT, err_code_text(WSPR_ETIMEOUT));
+    }
+    gateway_conn_leave(c);
 }
 
 /* ---- input ---- */
@@ -203,6 +212,50 @@ void gateway_conn_update_input(struct wspr_conn *c)
         loop_sock_pause(c->sock);
     else
         loop_sock_resume(c->sock);
+}
+
+/* How long is left for what holds the input up. */
+static void conn_time_hold(struct wspr_conn *c)
+{
+    if (c->phase != CONN_OPEN)
+        return;
+    if (c->stalled != NULL)
+        loop_timer_start(&c->hold, c->gw->limits.stall_timeout);
+    else if (c->barrier != NULL)
+        loop_timer_start(&c->hold, c->gw->limits.cancel_grace);
+    else
+        loop_timer_stop(&c->hold);
+    gateway_conn_schedule(c);
+}
+
+void gateway_conn_hold_barrier(struct wspr_conn *c, struct wspr_flow *f)
+{
+    c->barrier = f;
+    conn_time_hold(c);
+}
+
+void gateway_conn_hold_stalled(struct wspr_conn *c, struct wspr_flow *f)
+{
+    if (c->stalled != NULL)
+        return;
+    c->stalled = f;
+    conn_time_hold(c);
+}
+
+void gateway_conn_release_barrier(struct wspr_conn *c, const struct wspr_flow *f)
+{
+    if (c->barrier != f)
+        return;
+    c->barrier = NULL;
+    conn_time_hold(c);
+}
+
+void gateway_conn_release_stalled(struct wspr_conn *c, const struct wspr_flow *f)
+{
+    if (c->stalled != f)
+        return;
+    c->stalled = NULL;
+    conn_time_hold(c);
 }
 
 static void conn_event(struct wspr_conn *c, const struct ws_event *ev)
@@ -395,11 +448,12 @@ static struct wspr_conn *conn_new(struct gateway *gw, const struct loop_addr *pe
     c->number = ++gw->next_conn;
     list_init(&c->all);
     list_init(&c->resumed);
+    list_init(&c->full);
     list_init(&c->calls);
     list_init(&c->sig_waits);
     loop_timer_init(&c->ping, gw->worker, conn_ping, c);
     loop_timer_init(&c->deadline, gw->worker, conn_deadline, c);
-    loop_timer_init(&c->stall, gw->worker, conn_stall, c);
+    loop_timer_init(&c->hold, gw->worker, conn_held_too_long, c);
     loop_task_init(&c->task, conn_task, c);
     loop_addr_text(peer, c->remote);
     list_push_back(&gw->conns, &c->node);

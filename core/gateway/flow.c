@@ -48,6 +48,7 @@ struct wspr_flow *gateway_flow_new(struct wspr_conn *c, struct wspr_host *host, 
     f->key = (struct flow_key){id, opener};
     list_init(&f->node);
     list_init(&f->task_node);
+    list_init(&f->full_node);
     list_init(&f->kept);
     list_init(&f->pipes);
     if (in_table) {
@@ -66,13 +67,24 @@ struct wspr_flow *gateway_flow_new(struct wspr_conn *c, struct wspr_host *host, 
     return f;
 }
 
+static void flow_count_kept(struct wspr_flow *f, const struct wspr_msg *msg, int sign)
+{
+    size_t n = sizeof *msg + msg->data.len;
+
+    f->kept_bytes += sign > 0 ? n : -n;
+    f->conn->kept_bytes += sign > 0 ? n : -n;
+}
+
 static void flow_drop_kept(struct wspr_flow *f)
 {
     struct list *node;
 
-    while ((node = list_pop(&f->kept)) != NULL)
-        wspr_msg_release(LIST_OBJECT(node, struct wspr_msg, node));
-    f->kept_bytes = 0;
+    while ((node = list_pop(&f->kept)) != NULL) {
+        struct wspr_msg *msg = LIST_OBJECT(node, struct wspr_msg, node);
+
+        flow_count_kept(f, msg, -1);
+        wspr_msg_release(msg);
+    }
 }
 
 static void flow_release(struct wspr_flow *f)
@@ -101,6 +113,22 @@ void gateway_flow_leave(struct wspr_flow *f)
         flow_release(f);
 }
 
+/* Takes the flow out of everything but the list of the connection's flows. */
+static void flow_detach(struct wspr_flow *f)
+{
+    struct wspr_conn *c = f->conn;
+
+    if (f->in_table)
+        HASH_DELETE(hh, c->flows, f);
+    f->in_table = false;
+    list_remove(&f->task_node);
+    list_remove(&f->full_node);
+    gateway_call_cut_pipes(f);
+    flow_drop_kept(f);
+    gateway_conn_release_barrier(c, f);
+    gateway_conn_release_stalled(c, f);
+}
+
 /* The plugin is done with the flow; nothing more is sent on it. */
 void gateway_flow_end(struct wspr_flow *f)
 {
@@ -109,22 +137,11 @@ void gateway_flow_end(struct wspr_flow *f)
     if (f->finished)
         return;
     f->finished = true;
-    if (f->in_table)
-        HASH_DELETE(hh, c->flows, f);
+    flow_detach(f);
     list_remove(&f->node);
-    list_remove(&f->task_node);
-    while (list_pop(&f->pipes) != NULL)
-        ;
-    flow_drop_kept(f);
     c->n_flows--;
     c->gw->stats.flows--;
     c->plugins[f->host->index].flows--;
-    if (c->barrier == f)
-        c->barrier = NULL;
-    if (c->stalled == f) {
-        c->stalled = NULL;
-        loop_timer_stop(&c->stall);
-    }
     gateway_conn_schedule(c);
     if (f->busy == 0)
         flow_release(f);
@@ -137,12 +154,21 @@ void gateway_flow_cancel(struct wspr_flow *f)
     if (f->cancelled || f->finished)
         return;
     f->cancelled = true;
-    flow_drop_kept(f);
+    flow_detach(f);
     if (h->plugin.flow_cancel == NULL)
         return; /* the plugin finishes it all the same, and has the handle until then */
     f->busy++;
     h->plugin.flow_cancel(h->ctx, f);
     gateway_flow_leave(f);
+}
+
+void gateway_flow_break(struct wspr_flow *f, int code, const char *text)
+{
+    if (f->cancelled || f->finished)
+        return;
+    f->conn->gw->stats.flows_failed++;
+    gateway_conn_send_error(f->conn, f->key.id, span_str(err_code_id(code)), span_str(text));
+    gateway_flow_cancel(f);
 }
 
 /* ---- delivery ---- */
@@ -156,93 +182,91 @@ static bool flow_give(struct wspr_flow *f, const struct wspr_msg *msg)
     if (h->plugin.flow_data == NULL)
         return true;
     r = h->plugin.flow_data(h->ctx, f, msg);
-    if (r == WSPR_AGAIN && !f->finished)
-        return false;
-    if (r < 0 && !f->finished)
+    if (f->finished || f->cancelled)
+        return true;
+    if (r < 0)
         wspr_flow_fail(f, r, err_code_text(r));
-    return true;
+    return r != WSPR_AGAIN;
 }
 
-/* Keeps a message for later. Past the limit the connection's input stops for this flow. */
-static void flow_keep(struct wspr_flow *f, const struct wspr_msg *msg)
+/* Puts a copy of the message behind those that wait. Past the limits the input stops for this flow.
+ */
+static int flow_keep(struct wspr_flow *f, const struct wspr_msg *msg)
 {
     struct wspr_conn *c = f->conn;
-    const struct wspr_msg *kept = wspr_msg_keep(msg);
+    const struct gateway_limits *l = &c->gw->limits;
+    struct wspr_msg *kept = gateway_msg_copy(msg);
 
-    f->again = true;
     if (kept == NULL) {
         c->gw->stats.err_memory++;
-        wspr_flow_fail(f, WSPR_ENOMEM, err_code_text(WSPR_ENOMEM));
-        return;
+        return WSPR_ENOMEM;
     }
-    list_push_back(&f->kept, (struct list *)(uintptr_t)&kept->node);
-    f->kept_bytes += sizeof *kept + msg->data.len;
-    if (f->kept_bytes > c->gw->limits.kept_per_flow && c->stalled == NULL) {
-        c->stalled = f;
-        loop_timer_start(&c->stall, c->gw->limits.stall_timeout);
-        gateway_conn_update_input(c);
-    }
+    list_push_back(&f->kept, &kept->node);
+    flow_count_kept(f, kept, 1);
+    if (f->kept_bytes > l->kept_per_flow || c->kept_bytes > l->kept_per_conn)
+        gateway_conn_hold_stalled(c, f);
+    return 0;
 }
 
 void gateway_flow_deliver(struct wspr_flow *f, const struct wspr_msg *msg)
 {
-    if (f->again || !list_empty(&f->kept))
-        flow_keep(f, msg);
-    else if (!flow_give(f, msg))
-        flow_keep(f, msg);
+    if (!f->again && list_empty(&f->kept)) {
+        if (flow_give(f, msg))
+            return;
+        f->again = true;
+    }
+    if (flow_keep(f, msg) < 0)
+        gateway_flow_break(f, WSPR_ENOMEM, err_code_text(WSPR_ENOMEM));
 }
 
-void gateway_flow_deliver_kept(struct wspr_flow *f)
+static void flow_deliver_kept(struct wspr_flow *f)
 {
     struct wspr_conn *c = f->conn;
+    const struct gateway_limits *l = &c->gw->limits;
+    struct list *last = f->kept.prev, *node = NULL; /* what comes meanwhile waits */
 
     f->busy++;
     f->again = false;
-    while (!f->finished && !list_empty(&f->kept)) {
-        struct wspr_msg *msg = LIST_OBJECT(f->kept.next, struct wspr_msg, node);
+    while (!f->again && node != last && (node = list_pop(&f->kept)) != NULL) {
+        struct wspr_msg *msg = LIST_OBJECT(node, struct wspr_msg, node);
 
-        if (!flow_give(f, msg)) {
+        flow_count_kept(f, msg, -1);
+        if (flow_give(f, msg)) {
+            wspr_msg_release(msg);
+        } else {
             f->again = true;
-            break;
+            list_push_front(&f->kept, node);
+            flow_count_kept(f, msg, 1);
         }
-        if (f->finished)
-            break;
-        list_remove(&msg->node);
-        f->kept_bytes -= sizeof *msg + msg->data.len;
-        wspr_msg_release(msg);
     }
-    if (c->stalled == f && f->kept_bytes <= c->gw->limits.kept_per_flow / 2) {
-        c->stalled = NULL;
-        loop_timer_stop(&c->stall);
-        gateway_conn_update_input(c);
-    }
+    if (f->kept_bytes <= l->kept_per_flow / 2 && c->kept_bytes <= l->kept_per_conn)
+        gateway_conn_release_stalled(c, f);
     gateway_flow_leave(f);
 }
 
-static struct wspr_flow *first_full(struct wspr_conn *c)
+void gateway_conn_deliver_kept(struct wspr_conn *c)
 {
-    LIST_FOREACH (node, &c->all) {
-        struct wspr_flow *f = LIST_OBJECT(node, struct wspr_flow, node);
+    struct list now = LIST_INIT(now), *node;
 
-        if (f->full)
-            return f;
-    }
-    return NULL;
+    /* A flow that is resumed meanwhile has its turn in the next one. */
+    while ((node = list_pop(&c->resumed)) != NULL)
+        list_push_back(&now, node);
+    while ((node = list_pop(&now)) != NULL)
+        flow_deliver_kept(LIST_OBJECT(node, struct wspr_flow, task_node));
 }
 
 void gateway_conn_writable(struct wspr_conn *c)
 {
-    struct wspr_flow *f;
     struct list *node;
 
     c->busy++;
     /* Each callback may end other flows and fill the queue again: look anew after each. */
     while (c->phase == CONN_OPEN && loop_sock_queued(c->sock) <= c->gw->limits.out_soft &&
-           (f = first_full(c)) != NULL) {
-        f->full = false;
+           (node = list_pop(&c->full)) != NULL) {
+        struct wspr_flow *f = LIST_OBJECT(node, struct wspr_flow, full_node);
+
         f->busy++;
-        while ((node = list_pop(&f->pipes)) != NULL)
-            gateway_call_page_writable(node);
+        gateway_call_page_writable(f);
         if (f->host->plugin.flow_writable != NULL)
             f->host->plugin.flow_writable(f->host->ctx, f);
         gateway_flow_leave(f);
@@ -284,8 +308,8 @@ int wspr_flow_send(struct wspr_flow *f, enum wspr_response type, const char *jso
     if (f->finished || f->cancelled)
         return WSPR_ECLOSED;
     r = gateway_conn_send_frame(f->conn, f->key.id, type, span_of(json, len));
-    if (r == WSPR_FULL)
-        f->full = true;
+    if (r == WSPR_FULL && list_empty(&f->full_node))
+        list_push_back(&f->conn->full, &f->full_node);
     return r;
 }
 
@@ -319,18 +343,24 @@ int wspr_flow_fail(struct wspr_flow *f, int code, const char *text)
 
 int wspr_flow_deliver(struct wspr_flow *f, const struct wspr_msg *msg)
 {
-    if (f->finished)
+    struct wspr_conn *c = f->conn;
+    int r;
+
+    if (f->finished || f->cancelled)
         return WSPR_ECLOSED;
-    f->conn->delivering = f;
-    return WSPR_DONE;
+    if (c->used_flow == f && c->used_msg == msg) {
+        c->deliver = true; /* when the handler has returned, without a copy */
+        return WSPR_DONE;
+    }
+    r = flow_keep(f, msg);
+    if (r == 0 && !f->again)
+        wspr_flow_resume(f);
+    return r;
 }
 
 void wspr_flow_resume(struct wspr_flow *f)
 {
-    if (f->finished)
-        return;
-    f->again = false;
-    if (list_empty(&f->kept))
+    if (f->finished || f->cancelled)
         return;
     list_remove(&f->task_node);
     list_push_back(&f->conn->resumed, &f->task_node);

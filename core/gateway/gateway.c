@@ -13,6 +13,8 @@ static const struct gateway_limits gateway_limits_default = {
     .conns = 65536,
     .flows_per_conn = 4096,
     .kept_per_flow = 1024 * 1024,
+    .kept_per_conn = 16 * 1024 * 1024,
+    .calls_per_conn = 64 * 1024 * 1024,
     .message_max = 16 * 1024 * 1024,
     .out_soft = 256 * 1024,
     .out_hard = 64 * 1024 * 1024,
@@ -36,6 +38,8 @@ static void limits_complete(struct gateway_limits *l)
     TAKE(conns);
     TAKE(flows_per_conn);
     TAKE(kept_per_flow);
+    TAKE(kept_per_conn);
+    TAKE(calls_per_conn);
     TAKE(message_max);
     TAKE(out_soft);
     TAKE(out_hard);

@@ -180,16 +180,10 @@ const char *wspr_msg_data(const struct wspr_msg *m, size_t *ret_len)
     return m->data.p != NULL ? (const char *)m->data.p : "";
 }
 
-const struct wspr_msg *wspr_msg_keep(const struct wspr_msg *m)
+struct wspr_msg *gateway_msg_copy(const struct wspr_msg *m)
 {
-    struct wspr_msg *k;
+    struct wspr_msg *k = malloc(sizeof *k + m->data.len);
 
-    if (m->refs > 0) {
-        /* A kept message is ours alone: only the loop's thread counts. */
-        ((struct wspr_msg *)(uintptr_t)m)->refs++;
-        return m;
-    }
-    k = malloc(sizeof *k + m->data.len);
     if (k == NULL)
         return NULL;
     *k = *m;
@@ -199,6 +193,15 @@ const struct wspr_msg *wspr_msg_keep(const struct wspr_msg *m)
     k->data = span_of(k->copy, m->data.len);
     list_init(&k->node);
     return k;
+}
+
+const struct wspr_msg *wspr_msg_keep(const struct wspr_msg *m)
+{
+    if (m->refs == 0)
+        return gateway_msg_copy(m);
+    /* On the heap already: only the loop's thread counts. */
+    ((struct wspr_msg *)(uintptr_t)m)->refs++;
+    return m;
 }
 
 void wspr_msg_release(const struct wspr_msg *m)

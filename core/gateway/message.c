@@ -52,12 +52,14 @@ static struct gateway_claim *find_claim(struct gateway *gw, int64_t type)
 /* Does what the handler's answer asks for. */
 static void handled(struct wspr_flow *f, const struct gateway_claim *claim, int r)
 {
-    if (r < 0 && !f->finished)
+    if (r < 0 && f->host != claim->host)
+        gateway_flow_break(f, r, err_code_text(r)); /* its owner does not know */
+    else if (r < 0 && !f->finished)
         wspr_flow_fail(f, r, err_code_text(r));
     else if (r == WSPR_DONE && !f->finished && (claim->claim.flags & 3) != WSPR_USES)
         gateway_flow_end(f);
     else if (r == WSPR_PENDING && !f->finished && (claim->claim.flags & WSPR_BARRIER) != 0)
-        f->conn->barrier = f;
+        gateway_conn_hold_barrier(f->conn, f);
 }
 
 static void dispatch_new(struct wspr_conn *c, const struct gateway_claim *claim,
@@ -89,24 +91,40 @@ static void dispatch_new(struct wspr_conn *c, const struct gateway_claim *claim,
     gateway_flow_leave(f);
 }
 
+/* The flow that the message belongs to: one of our side first (spec: 12). */
+static struct wspr_flow *find_used(struct wspr_conn *c, const struct gateway_claim *claim,
+                                   int64_t id)
+{
+    static const enum flow_opener openers[] = {FLOW_HOST, FLOW_PAGE};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct wspr_flow *f = gateway_flow_find(c, id, openers[i]);
+
+        if (f != NULL && ((claim->claim.flags & WSPR_OWN) == 0 || f->host == claim->host))
+            return f;
+    }
+    return NULL;
+}
+
 /* A message without a flow behind it is dropped without a word (spec: 12). */
 static void dispatch_uses(struct wspr_conn *c, const struct gateway_claim *claim,
                           const struct wspr_msg *msg)
 {
-    struct wspr_flow *f = gateway_flow_find(c, msg->id, FLOW_HOST);
+    struct wspr_flow *f = find_used(c, claim, msg->id);
 
-    if (f == NULL)
-        f = gateway_flow_find(c, msg->id, FLOW_PAGE);
     if (f == NULL || gateway_plugin_open_conn(claim->host, c) < 0) {
         c->gw->stats.dropped_messages++;
         return;
     }
     f->busy++;
-    c->delivering = NULL;
+    c->deliver = false;
+    c->used_msg = msg;
+    c->used_flow = f;
     handled(f, claim, claim->claim.handle(claim->host->ctx, f, msg));
-    if (c->delivering == f && !f->finished)
+    c->used_msg = NULL;
+    c->used_flow = NULL;
+    if (c->deliver && !f->finished && !f->cancelled)
         gateway_flow_deliver(f, msg);
-    c->delivering = NULL;
     gateway_flow_leave(f);
 }
 

@@ -96,15 +96,14 @@ struct wspr_flow {
         int64_t opener;
     } key;
     bool in_table;
-    bool cancelled;   /* flow_cancel was called */
-    bool finished;    /* dead to its plugin; freed when not busy */
-    bool full;        /* a send said WSPR_FULL: flow_writable is due */
-    bool again;       /* flow_data said WSPR_AGAIN: messages are kept until resumed */
-    bool resumed;     /* wspr_flow_resume was called */
-    unsigned busy;    /* callbacks on the stack that use it afterwards */
-    struct list kept; /* struct wspr_msg */
+    bool cancelled;        /* nothing more is sent; flow_cancel was called */
+    bool finished;         /* dead to its plugin; freed when not busy */
+    bool again;            /* flow_data said WSPR_AGAIN: messages are kept until resumed */
+    unsigned busy;         /* callbacks on the stack that use it afterwards */
+    struct list full_node; /* in conn->full */
+    struct list kept;      /* struct wspr_msg */
     size_t kept_bytes;
-    struct list pipes; /* calls that are piped into it and hold back */
+    struct list pipes; /* calls that are piped into it */
 };
 
 enum conn_phase { CONN_HEAD, CONN_OPEN, CONN_CLOSING, CONN_GONE };
@@ -131,18 +130,24 @@ struct wspr_conn {
     struct wspr_flow *flows; /* hash by (opener, id) */
     struct list all;         /* every unfinished flow */
     struct list resumed;     /* flows whose kept messages are to be delivered */
+    struct list full;        /* flows that were told WSPR_FULL: flow_writable is due */
     unsigned n_flows;
-    int64_t next_id;              /* of flows that the host opens: even */
-    struct wspr_flow *delivering; /* wspr_flow_deliver was called for it in this dispatch */
-    struct wspr_flow *barrier;    /* input waits for this one */
-    struct wspr_flow *stalled;    /* input waits until this one takes its kept messages */
-    struct list calls;            /* struct wspr_call */
-    struct list sig_waits;        /* struct sig_wait */
-    struct sig_entry *sigs;       /* signature cache, hash by name */
+    int64_t next_id; /* of flows that the host opens: even */
+    /* The message that a handler is looking at, its flow, and whether it is to be delivered. */
+    const struct wspr_msg *used_msg;
+    struct wspr_flow *used_flow;
+    bool deliver;
+    size_t kept_bytes;         /* of all flows */
+    struct wspr_flow *barrier; /* input waits for this one */
+    struct wspr_flow *stalled; /* input waits until this one takes its kept messages */
+    struct list calls;         /* struct wspr_call */
+    size_t call_bytes;         /* what their arguments take */
+    struct list sig_waits;     /* struct sig_wait */
+    struct sig_entry *sigs;    /* signature cache, hash by name */
     struct loop_timer ping;
     struct loop_timer deadline;
-    struct loop_timer stall;
-    struct loop_task task; /* resumed flows, freeing */
+    struct loop_timer hold; /* how long barrier or stalled may hold the input up */
+    struct loop_task task;  /* resumed flows, freeing */
     char *origin;
     char remote[LOOP_ADDR_TEXT];
     struct conn_plugin plugins[]; /* by host index */
@@ -159,6 +164,12 @@ void gateway_conn_check_gone(struct wspr_conn *c);
 bool gateway_conn_may_send(const struct wspr_conn *c);
 /* Reading goes on or pauses by what holds the input up. */
 void gateway_conn_update_input(struct wspr_conn *c);
+/* Input waits for the flow: until all before it is finished, or until it takes what is kept. */
+void gateway_conn_hold_barrier(struct wspr_conn *c, struct wspr_flow *f);
+void gateway_conn_hold_stalled(struct wspr_conn *c, struct wspr_flow *f);
+/* Input waits no longer for this flow. */
+void gateway_conn_release_barrier(struct wspr_conn *c, const struct wspr_flow *f);
+void gateway_conn_release_stalled(struct wspr_conn *c, const struct wspr_flow *f);
 void gateway_conn_schedule(struct wspr_conn *c);
 
 /* frame.c: frames to the page. All return 0, WSPR_FULL or an error after which the conn ends. */
@@ -176,11 +187,15 @@ struct wspr_flow *gateway_flow_new(struct wspr_conn *c, struct wspr_host *host, 
                                    enum flow_opener opener, bool in_table);
 struct wspr_flow *gateway_flow_find(struct wspr_conn *c, int64_t id, enum flow_opener opener);
 void gateway_flow_leave(struct wspr_flow *f);
+/* Tells the plugin that nothing more can be sent; it has the flow until it finishes it. */
 void gateway_flow_cancel(struct wspr_flow *f);
+/* The same behind an error frame: for failures that its plugin does not know of. */
+void gateway_flow_break(struct wspr_flow *f, int code, const char *text);
 void gateway_flow_end(struct wspr_flow *f);
-/* Hands a message to the flow's owner, behind those that are kept. */
+/* Hands a message to the flow's owner, behind those that are kept. Not from inside a plugin. */
 void gateway_flow_deliver(struct wspr_flow *f, const struct wspr_msg *msg);
-void gateway_flow_deliver_kept(struct wspr_flow *f);
+/* Delivers to all flows that were resumed. */
+void gateway_conn_deliver_kept(struct wspr_conn *c);
 void gateway_flow_free_spares(struct gateway *gw);
 /* The page took what was queued: everybody who waited for that goes on. */
 void gateway_conn_writable(struct wspr_conn *c);
@@ -195,6 +210,8 @@ void gateway_plugin_unload_all(struct gateway *gw);
 int gateway_plugin_open_conn(struct wspr_host *host, struct wspr_conn *c);
 
 /* host.c */
+/* A copy on the heap with one reference, in no list. NULL if memory is short. */
+struct wspr_msg *gateway_msg_copy(const struct wspr_msg *msg);
 void gateway_host_stop(struct wspr_host *host);
 
 /* signature.c */
@@ -205,9 +222,12 @@ void gateway_sig_cache_forget(struct wspr_conn *c, struct span name);
 bool gateway_sig_cache_has(struct wspr_conn *c, struct span name);
 
 /* call.c */
-void gateway_call_cancel_all(struct wspr_conn *c);
-/* A call in some flow's list of pipes may deliver again. */
-void gateway_call_page_writable(struct list *pipe_node);
+/* The connection ends: everybody is told. */
+void gateway_call_abort_all(struct wspr_conn *c);
+/* The calls that are piped into the flow may deliver again. */
+void gateway_call_page_writable(struct wspr_flow *f);
+/* The flow takes no more: what its calls still bring is dropped. */
+void gateway_call_cut_pipes(struct wspr_flow *f);
 
 /* gateway.c */
 void gateway_check_stopped(struct gateway *gw);

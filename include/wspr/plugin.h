@@ -52,6 +52,7 @@ enum wspr_claim_flags {
     WSPR_USES = 2,     /* belongs to a flow; a message without one is dropped and counted */
     WSPR_ONE_SHOT = 3, /* the id is only echoed; several at once may carry the same one */
     WSPR_BARRIER = 16, /* holds the connection's later input until this one is finished */
+    WSPR_OWN = 32,     /* with USES: other plugins' flows do not count */
 };
 
 /* What a handler returns; a negative number is a code of <wspr/error.h>: the host replies with it.
