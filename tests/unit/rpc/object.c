@@ -232,10 +232,12 @@ static void collect(void *object, struct rpc_scall *call, const struct vom_value
 
 static void count_items(struct rpc_scall *call, int32_t n)
 {
-    for (int32_t i = 0; i < n; i++) {
+    int r = 0;
+
+    for (int32_t i = 0; i < n && r >= 0; i++) {
         struct vom_value v = vom_value_int(&vom_type_int32, i);
 
-        rpc_scall_send(call, &v);
+        r = rpc_scall_send(call, &v);
     }
 }
 

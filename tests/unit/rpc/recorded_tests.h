@@ -9,4 +9,8 @@ void client_case(void);
 void server_end(void);
 void client_end(void);
 
+/* Requests byte by byte, and cut at each byte. */
+void pieces_byte_by_byte(void);
+void pieces_cut(void);
+
 #endif

@@ -136,7 +136,11 @@ static struct tap_case *cases_of(void (*run)(void), const char *last, void (*run
 int main(int argc, char **argv)
 {
     static const char *const names[4] = {"read", "write", "server", "client"};
-    struct tap_suite suites[4];
+    static const struct tap_case pieces[] = {
+        {"byte by byte", pieces_byte_by_byte},
+        {"cut at each byte", pieces_cut},
+    };
+    struct tap_suite suites[5] = {[4] = TAP_SUITE("pieces", pieces)};
     void (*const run[4])(void) = {read_case, write_case, server_case, client_case};
     void (*const last[4])(void) = {read_count, write_count, server_end, client_end};
     int r;
@@ -145,7 +149,7 @@ int main(int argc, char **argv)
         suites[i].name = names[i];
         suites[i].cases = cases_of(run[i], "count", last[i], &suites[i].n_cases);
     }
-    r = tap_main(argc, argv, suites, 4);
+    r = tap_main(argc, argv, suites, 5);
     server_end();
     client_end();
     for (size_t i = 0; i < 4; i++)
