@@ -1,0 +1,97 @@
+/*
+ * What the processes that serve one service have in common: options, identity, loop, runtime, one
+ * server, and the way it all ends.
+ *
+ *     signal -> server stops (running calls get a moment) -> runtime stops -> the loop ends
+ *
+ * A second signal ends the loop at once.
+ */
+#ifndef TOOLS_DAEMON_H
+#define TOOLS_DAEMON_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "config/option.h"
+#include "rpc/server.h"
+
+struct loop_offload;
+struct loop_signals;
+struct loop_worker;
+struct security_private;
+struct security_trust;
+
+/* The options of all of them; a member `common` of the struct that a program's table fills. */
+struct daemon_opts {
+    bool no_legacy_peers, help, version;
+    int64_t verbosity;
+};
+
+/* The rows of a program's table for them; those that the network's other daemons know come last. */
+#define DAEMON_OPTIONS(target)                                                                     \
+    {.name = "no-legacy-peers",                                                                    \
+     .type = CONFIG_BOOL,                                                                          \
+     .offset = offsetof(target, common.no_legacy_peers),                                           \
+     .help = "refuse peers that offer nothing better than RC4"},                                   \
+        {.name = "v",                                                                              \
+         .type = CONFIG_INT,                                                                       \
+         .offset = offsetof(target, common.verbosity),                                             \
+         .def = "0",                                                                               \
+         .arg = "LEVEL",                                                                           \
+         .help = "0: log warnings; 1: what happens; 2: everything",                                \
+         .min = 0,                                                                                 \
+         .max = 99},                                                                               \
+        {.name = "help",                                                                           \
+         .type = CONFIG_ACTION,                                                                    \
+         .offset = offsetof(target, common.help),                                                  \
+         .help = "print this and exit"},                                                           \
+        {.name = "version",                                                                        \
+         .type = CONFIG_ACTION,                                                                    \
+         .offset = offsetof(target, common.version),                                               \
+         .help = "print the version and exit"},                                                    \
+        {.name = "log_dir", .type = CONFIG_INERT},                                                 \
+        {.name = "logtostderr", .type = CONFIG_INERT_SWITCH},                                      \
+        {.name = "alsologtostderr", .type = CONFIG_INERT_SWITCH},                                  \
+        {.name = "vmodule", .type = CONFIG_INERT},                                                 \
+        {.name = "stderrthreshold", .type = CONFIG_INERT},                                         \
+        {.name = "max_stack_buf_size", .type = CONFIG_INERT},                                      \
+    {                                                                                              \
+        .name = "log_backtrace_at", .type = CONFIG_INERT                                           \
+    }
+
+struct daemon {
+    const char *program; /* "wspr-sampled" */
+    struct log log;
+    struct loop_worker *worker;
+    struct loop_offload *offload;
+    struct loop_signals *signals;
+    struct security_private *identity;
+    struct security_trust *trust;
+    struct rpc_runtime *rt;
+    struct rpc_server *server; /* made by the program */
+    bool stopping;
+};
+
+/*
+ * Reads the command line into opts. True if the program is to go on; else *ret_status is how it
+ * ends: help or version was printed, or a mistake reported.
+ */
+bool daemon_parse(const char *program, const char *about, const struct config_table *table,
+                  int argc, char **argv, void *opts, const struct daemon_opts *common,
+                  int *ret_status);
+/* Identity, loop and runtime. d->program is set; daemon_end in any case. */
+int daemon_begin(struct daemon *d, const struct daemon_opts *common, struct err *err);
+/*
+ * Runs the loop until a signal comes. If r < 0 it reports the error of the start instead and takes
+ * down what was built. The status of the program.
+ */
+int daemon_run(struct daemon *d, int r, const struct err *e);
+/* Whatever begin made, in any state; the server is gone by then. */
+void daemon_end(struct daemon *d);
+/* Prints the one line that others wait for. */
+int daemon_announce(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * wspr-mounttabled: a mount table as a process of its own (spec: naming 9.6). It listens, prints
+ * where, and serves until a signal ends it.
+ */
+#include "config.h"
+
+#include "daemon.h"
+#include "services/mounttable.h"
+
+struct mounttabled_opts {
+    struct daemon_opts common;
+    const char *address, *acls;
+};
+
+static const struct config_option mounttabled_options[] = {
+    {.name = "address",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct mounttabled_opts, address),
+     .def = ":0",
+     .arg = "HOST:PORT",
+     .help = "address to listen on; no host: all of this machine,\nport 0: any free one"},
+    {.name = "acls",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct mounttabled_opts, acls),
+     .def = "",
+     .arg = "FILE",
+     .help =
+         "who may do what: a JSON object from path to ACL, read\nagain when it changes; without "
+         "it everybody may do\neverything"},
+    DAEMON_OPTIONS(struct mounttabled_opts),
+};
+
+static const struct config_table mounttabled_table = {
+    mounttabled_options,
+    sizeof mounttabled_options / sizeof mounttabled_options[0],
+};
+
+static const char about[] =
+    "Serves a table of names, under the identity in the file that VEYRON_IDENTITY names, or under\n"
+    "a fresh one. The endpoint that it prints is a root for NAMESPACE_ROOT.\n\n";
+
+static int mounttabled_start(struct daemon *d, const struct mounttabled_opts *o,
+                             struct mounttable **ret_table, struct err *err)
+{
+    struct mounttable_opts table = {.acl_file = o->acls[0] != '\0' ? o->acls : NULL};
+    struct rpc_server_opts server = {.mount_table = true};
+    const char *endpoint;
+    int r = daemon_begin(d, &o->common, err);
+
+    if (r < 0)
+        return r;
+    table.worker = d->worker;
+    table.trust = d->trust;
+    r = mounttable_new(&table, ret_table, err);
+    if (r == 0)
+        r = rpc_server_new(d->rt, &server, mounttable_dispatcher(*ret_table), &d->server, err);
+    if (r == 0)
+        r = rpc_server_listen(d->server, o->address, &endpoint, err);
+    if (r < 0)
+        return r;
+    return daemon_announce(err, "Mount table service at: \"%s\" endpoint: /%s", "", endpoint);
+}
+
+int main(int argc, char **argv)
+{
+    struct mounttabled_opts o = {0};
+    struct daemon d = {.program = "wspr-mounttabled"};
+    struct mounttable *table = NULL;
+    struct err e = ERR_INIT;
+    int status;
+
+    if (!daemon_parse(d.program, about, &mounttabled_table, argc, argv, &o, &o.common, &status))
+        return status;
+    status = daemon_run(&d, mounttabled_start(&d, &o, &table, &e), &e);
+    /* Its timer is on the loop. After a second signal there may still be calls that use it. */
+    if (d.server == NULL)
+        mounttable_free(table);
+    daemon_end(&d);
+    err_done(&e);
+    return status;
+}
