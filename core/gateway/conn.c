@@ -179,7 +179,7 @@ static void conn_deadline(void *arg)
 }
 
 /*
- * One flow has held up the connection for too long: it fails, the others go on (DESIGN 6). A stream
+ * One flow has held up the connection for too long: it fails, the others go on. A stream
  * whose service does not read, or a barrier that its plugin does not finish.
  */
 static void conn_held_too_long(void *arg)
@@ -314,7 +314,7 @@ static void conn_answer(struct wspr_conn *c, const struct ws_http_answer *answer
     conn_closing(c);
 }
 
-/* A page of another site that got here by a rebound name is not ours to serve (DESIGN 14). */
+/* A page of another site that got here by a rebound name is not ours to serve. */
 static bool conn_host_allowed(struct wspr_conn *c)
 {
     struct span host = ws_http_header(c->head, "Host");

@@ -204,6 +204,44 @@ static void test_upgrades(void)
               NOT_WS);
 }
 
+/* A name that leads here without being this machine's: a page of another site after rebinding. */
+static void test_hosts(void)
+{
+    static const struct {
+        const char *host;
+        bool ok;
+    } t[] = {
+        {"localhost", true},
+        {"LOCALHOST:8124", true},
+        {"127.0.0.1", true},
+        {"127.9.9.9:1", true},
+        {"[::1]:80", true},
+        {"page.localhost", true},
+        {"evil.example", false},
+        {"192.0.2.1", false},
+        {"127.0.0.1.evil.example", false},
+        {"localhost.evil.example", false},
+        {"[::2]", false},
+        {"", false},
+        {"localhost, evil.example", false},
+    };
+
+    need_wsprd();
+    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+        char request[1024], *text;
+        bool closed;
+        int n = snprintf(request, sizeof request, "GET /ws HTTP/1.1\r\nHost: %s\r\n" UPGRADE "\r\n",
+                         t[i].host);
+
+        text = wspeer_http(wsprd.port, request, (size_t)n, t[i].ok ? 200 : RIG_TIMEOUT_MS, &closed);
+        TAP_OK(text != NULL && (strncmp(text, OK_101, strlen(OK_101)) == 0) == t[i].ok, "%s: %s",
+               t[i].host, text != NULL ? text : "(nothing)");
+        TAP_OK(text != NULL && (t[i].ok || (closed && strncmp(text, "HTTP/1.1 4", 10) == 0)),
+               "%s: %s", t[i].host, text != NULL ? text : "(nothing)");
+        free(text);
+    }
+}
+
 /* Requests that are no HTTP, or too much of it, get an error or a closed connection, in time. */
 static void test_bad_requests(void)
 {
@@ -432,6 +470,7 @@ int main(int argc, char **argv)
     static const struct tap_case http[] = {
         {"pages", test_pages},
         {"upgrades", test_upgrades},
+        {"hosts", test_hosts},
         {"bad requests", test_bad_requests},
     };
     static const struct tap_case frames[] = {
