@@ -48,8 +48,7 @@ static void flow_data(void *arg, struct vc_flow *flow, struct span bytes)
     struct raw_flow *f = arg;
 
     buf_append_span(&f->in, bytes);
-    if (!f->deaf)
-        vc_flow_consumed(flow, bytes.len);
+    vc_flow_consumed(flow, bytes.len);
 }
 
 static void flow_eof(void *arg, struct vc_flow *flow, const struct err *why)
@@ -57,6 +56,7 @@ static void flow_eof(void *arg, struct vc_flow *flow, const struct err *why)
     struct raw_flow *f = arg;
 
     f->eof = true;
+    f->eofs++;
 }
 
 static const struct vc_flow_ops flow_ops = {.data = flow_data, .eof = flow_eof};

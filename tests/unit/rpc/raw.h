@@ -24,7 +24,7 @@ struct raw_flow {
     struct vc_flow *flow; /* NULL once it is closed */
     struct buf in;
     bool eof;
-    bool deaf; /* gives no credit back */
+    unsigned eofs;
 };
 
 struct raw_link {

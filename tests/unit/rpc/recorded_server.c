@@ -147,11 +147,23 @@ static bool has_ended(void *arg)
     return f->eof;
 }
 
+struct awaited {
+    const unsigned *counter;
+    unsigned value;
+};
+
+static bool is_there(void *arg)
+{
+    struct awaited *a = arg;
+
+    return *a->counter >= a->value;
+}
+
 /* The bytes that the server answered with. */
 static struct buf play(const struct scene *s, struct span c2s)
 {
     struct raw_circuit **c = &t.circuit[s->client][s->server];
-    unsigned gone = t.object.gone;
+    struct awaited waiting = {&t.object.n_waiting, 1}, gone = {&t.object.gone, t.object.gone + 1};
     struct buf answer = BUF_INIT(1 << 20);
     struct raw_flow *f;
 
@@ -165,14 +177,14 @@ static struct buf play(const struct scene *s, struct span c2s)
     if (s->play == PLAY_ANSWER) {
         TAP_OK(raw_until(t.rig.w, has_ended, f, 5000), "no answer");
     } else {
-        raw_run(t.rig.w, 50);
+        TAP_OK(raw_until(t.rig.w, is_there, &waiting, 5000), "the method is not called");
         TAP_OK(f->in.len == 0 && !f->eof, "an answer of %zu bytes", f->in.len);
         if (s->play == PLAY_CANCEL)
             raw_cancel(f);
         else
             raw_close(f);
-        raw_run(t.rig.w, 50);
-        TAP_OK(t.object.gone == gone + 1, "the method does not know that its caller is gone");
+        TAP_OK(raw_until(t.rig.w, is_there, &gone, 5000),
+               "the method does not know that its caller is gone");
     }
     buf_append_span(&answer, buf_span(&f->in));
     raw_flow_free(f);
