@@ -235,9 +235,37 @@ static void each_allocation(void)
     rig_ids_done(&ids);
 }
 
+/* A unary call on a circuit that is up takes memory that earlier calls left. */
+static void steady_state(void)
+{
+    const char *const methods[] = {"Set", "Get", "Size", "GetAsString", "MultiGet"};
+    const unsigned n_args[] = {2, 1, 0, 1, 0};
+    struct run r = {0};
+    const char *endpoint;
+
+    rig_ids_init(&ids);
+    TAP_IS(run_start(&r, &endpoint) == 0);
+    for (size_t m = 0; m < 5; m++) {
+        for (int i = 0; i < 10; i++)
+            run_call(&r, endpoint, methods[m], n_args[m], m == 4);
+        failmalloc_at(0);
+        for (int i = 0; i < 100; i++)
+            run_call(&r, endpoint, methods[m], n_args[m], m == 4);
+        /* The value that is stored, and its entry, are what Set needs. */
+        TAP_OK(failmalloc_count() == (m == 0 ? 200 : 0), "%s: %lu allocations in 100 calls",
+               methods[m], failmalloc_count());
+    }
+    TAP_IS(r.failed == 0);
+    run_end(&r);
+    rig_ids_done(&ids);
+}
+
 int main(int argc, char **argv)
 {
-    static const struct tap_case cases[] = {{"each allocation of a call", each_allocation}};
+    static const struct tap_case cases[] = {
+        {"each allocation of a call", each_allocation},
+        {"calls in a row", steady_state},
+    };
     static const struct tap_suite suites[] = {TAP_SUITE("memory", cases)};
 
     return tap_main(argc, argv, suites, 1);
