@@ -28,6 +28,7 @@ static const uint8_t zero_request[] = {0xff, 0x82, 0x01, 0x00};
 static const uint8_t end_request[] = {0xff, 0x82, 0x03, 0x04, 0x01, 0x00};
 
 static void call_next_target(struct rpc_call *c);
+static void call_resolved(void *arg, struct span names, const struct err *err);
 
 /* ---- memory ---- */
 
@@ -303,16 +304,36 @@ static int call_open(struct rpc_call *c, struct vc *vc, struct err *err)
     return call_write_request(c, err);
 }
 
+/* What is remembered of the name led nowhere: looks once more where it leads now. */
+static bool call_resolve_again(struct rpc_call *c)
+{
+    if (!c->cached)
+        return false;
+    c->cached = false;
+    c->resolution =
+        rpc_resolve_afresh(c->client, rpc_call_name(c), c->opts.identity, call_resolved, c);
+    if (c->resolution == NULL)
+        return false;
+    err_done(&c->err);
+    buf_reset(&c->targets);
+    c->target_at = 0;
+    c->state = RPC_CALL_RESOLVING;
+    return true;
+}
+
 /* Remembers why this target will not do and goes on with the next. Never calls back. */
 static void call_target_failed(struct rpc_call *c, struct err *e)
 {
     if (e->code != WSPR_ENOTAUTH)
         call_name_step(c, e);
     err_move(&c->err, e);
+    /* Whoever comes next learns the server's new place, if it has one. */
+    if (c->targets.len > 0)
+        rpc_resolve_forget(c->client, rpc_call_name(c), c->opts.identity);
     c->target_at += call_target_name(c).len + 1;
     if (c->target_at < c->targets.len)
         loop_worker_later(c->client->rt->worker, &c->task);
-    else
+    else if (!call_resolve_again(c))
         call_fail_later(c);
 }
 
@@ -375,6 +396,7 @@ static void call_resolved(void *arg, struct span names, const struct err *err)
 {
     struct rpc_call *c = arg;
 
+    c->cached = rpc_resolve_was_cached(c->resolution);
     c->resolution = NULL;
     if (err != NULL) {
         err_copy(&c->err, err);
@@ -417,7 +439,7 @@ struct rpc_call *rpc_call_new(struct rpc_client *client, struct span name, struc
         c->opts.timeout = RPC_TIMEOUT_DEFAULT;
     c->state = RPC_CALL_NEW;
     c->next = RPC_NEXT_HEADER;
-    c->held = c->saw_eof = c->streaming_closed = false;
+    c->held = c->saw_eof = c->streaming_closed = c->cached = false;
     c->held_bytes = 0;
     c->n_args = c->n_results = c->result = 0;
     c->target_at = 0;
@@ -457,6 +479,12 @@ void rpc_call_start(struct rpc_call *c, uint32_t n_args)
         return;
     }
     if (naming_name_is_rooted(rpc_call_name(c)) && naming_name_is_terminal(rpc_call_name(c))) {
+        call_next_target(c);
+        return;
+    }
+    if (rpc_resolve_from_memory(c->client, rpc_call_name(c), c->opts.identity, &c->targets)) {
+        c->cached = true;
+        c->client->rt->stats.resolve_hits++;
         call_next_target(c);
         return;
     }

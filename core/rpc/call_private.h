@@ -8,6 +8,7 @@
 #include "naming/name.h"
 #include "rpc/circuit.h"
 #include "rpc/client.h"
+#include "rpc/names.h"
 #include "rpc/resolve.h"
 
 #define RPC_SPARE_CALLS 64 /* finished calls whose memory is kept for the next ones */
@@ -36,6 +37,7 @@ struct rpc_call {
     bool held;     /* RPC_HOLD */
     bool streaming_closed;
     bool saw_eof; /* the flow ended while values were held */
+    bool cached;  /* the targets come from memory, and may be out of date */
     uint32_t n_args, n_results, result;
     struct buf text; /* the name, then the method */
     size_t name_len;
@@ -66,6 +68,11 @@ struct rpc_client {
     struct list spare;
     unsigned n_calls, n_spare;
     struct buf roots; /* namespace roots, each ended by NUL */
+    struct rpc_names names;
+    struct rpc_lookup *lookups;  /* that run */
+    struct buf walk[2], asked;   /* for following what is remembered */
+    struct list publish_waiting; /* struct publish_pair: their turn to mount comes */
+    unsigned publish_running;
 };
 
 /* Of call.c: ends the call and tells its owner; e (may be the call's own) is NULL for success. */
@@ -80,6 +87,8 @@ extern const struct vc_flow_ops rpc_call_flow_ops;
 /* Of call.c. */
 void rpc_call_abort(struct rpc_call *call, const struct err *why);
 void rpc_call_free_spare(struct rpc_client *client);
+/* Of resolve.c: ends every resolution of a client that stops. */
+void rpc_resolve_abort(struct rpc_client *client);
 
 static inline struct span rpc_call_name(const struct rpc_call *c)
 {

@@ -19,7 +19,12 @@ struct rpc_client *rpc_client_new(struct rpc_runtime *rt)
     rpc_circuits_init(&client->circuits, rt);
     list_init(&client->calls);
     list_init(&client->spare);
+    list_init(&client->publish_waiting);
     buf_init(&client->roots, ROOTS_MAX);
+    buf_init(&client->walk[0], RPC_RESOLVE_MAX);
+    buf_init(&client->walk[1], RPC_RESOLVE_MAX);
+    buf_init(&client->asked, RPC_RESOLVE_MAX);
+    rpc_names_init(&client->names, &rt->hash_key, RPC_NAMES_ENTRIES, RPC_NAMES_BYTES);
     return client;
 }
 
@@ -28,7 +33,11 @@ void rpc_client_free(struct rpc_client *client)
     if (client == NULL)
         return;
     rpc_call_free_spare(client);
+    rpc_names_clear(&client->names);
     buf_done(&client->roots);
+    buf_done(&client->walk[0]);
+    buf_done(&client->walk[1]);
+    buf_done(&client->asked);
     free(client);
 }
 
@@ -36,6 +45,7 @@ void rpc_client_stop(struct rpc_client *client)
 {
     struct err why = ERR_INIT;
 
+    rpc_resolve_abort(client);
     err_set(&why, WSPR_EABORTED, "the runtime is stopping");
     while (!list_empty(&client->calls))
         rpc_call_abort(LIST_OBJECT(client->calls.next, struct rpc_call, node), &why);
@@ -47,6 +57,7 @@ void rpc_client_stop(struct rpc_client *client)
 void rpc_client_sweep(struct rpc_client *client, int64_t now)
 {
     rpc_circuits_sweep(&client->circuits, now, clock_wall());
+    rpc_names_sweep(&client->names, now);
 }
 
 int rpc_client_set_roots(struct rpc_client *client, const char *const *roots, size_t n,

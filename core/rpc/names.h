@@ -27,6 +27,7 @@ struct rpc_names {
     struct rpc_names_entry *table;
     struct list used; /* the latest first */
     struct hash_key key;
+    struct buf scratch;
     unsigned n, max;
     size_t bytes, bytes_max;
     uint64_t hits, misses, stored, dropped;
@@ -34,7 +35,7 @@ struct rpc_names {
 
 void rpc_names_init(struct rpc_names *c, const struct hash_key *key, unsigned max,
                     size_t bytes_max);
-/* Forgets everything; the cache may be used again. */
+/* Forgets everything and holds no memory; may be used again. */
 void rpc_names_clear(struct rpc_names *c);
 
 /*

@@ -19,6 +19,10 @@ struct rpc_client;
 struct rpc_resolution;
 struct security_private;
 
+/* Texts that decide what an error of a mount table means (spec: naming 9.4). */
+#define RPC_NO_SUCH_NAME      "Name doesn't exist"
+#define RPC_NO_SUCH_NAME_ROOT "Name doesn't exist: root of namespace"
+
 #define RPC_RESOLVE_STEPS   32
 #define RPC_RESOLVE_TIMEOUT (10 * INT64_C(1000000000)) /* of one step and of all together */
 #define RPC_RESOLVE_STAGGER INT64_C(1000000000)
@@ -48,8 +52,15 @@ struct rpc_resolution *rpc_resolve_mount_table(struct rpc_client *client, struct
                                                struct security_private *identity,
                                                rpc_names_fn *done, void *arg);
 void rpc_resolve_cancel(struct rpc_resolution *r);
-/* In done: whether anything that was remembered was used. */
+/* In done, the only thing that the handle is still good for: whether memory was used. */
 bool rpc_resolve_was_cached(const struct rpc_resolution *r);
+/* The same as rpc_resolve, without using anything that is remembered. */
+struct rpc_resolution *rpc_resolve_afresh(struct rpc_client *client, struct span name,
+                                          struct security_private *identity, rpc_names_fn *done,
+                                          void *arg);
+/* Appends the terminal names if all of the way is remembered; false otherwise. */
+bool rpc_resolve_from_memory(struct rpc_client *client, struct span name,
+                             struct security_private *identity, struct buf *out);
 /*
  * Forgets everything that led from the name to its servers: one of them did not answer, or the name
  * was mounted anew.
@@ -63,6 +74,8 @@ void rpc_client_set_names(struct rpc_client *client, unsigned entries, size_t by
 int rpc_client_set_roots(struct rpc_client *client, const char *const *roots, size_t n,
                          struct err *err);
 
+/* Appends the names that resolving begins with: name itself, or name at each root. */
+void rpc_resolve_roots(const struct rpc_client *client, struct span name, struct buf *out);
 /* The first name of a list of such names; taken off it. False at the end. */
 bool rpc_names_next(struct span *names, struct span *ret_name);
 

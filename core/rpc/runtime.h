@@ -30,7 +30,9 @@ struct rpc_stats {
     uint64_t dials, handshakes, handshakes_failed, legacy_peers; /* handshakes: done, both sides */
     uint64_t calls_started, calls_done, calls_failed, calls_cancelled;
     uint64_t served, serve_errors;
-    uint64_t vcs, links; /* now */
+    uint64_t resolve_steps, resolve_hits, resolve_shared; /* asked, remembered, asked together */
+    uint64_t mounts, mounts_failed, unmounts;             /* of publishers */
+    uint64_t vcs, links;                                  /* now */
 };
 
 struct rpc_runtime_opts {
