@@ -1,0 +1,13 @@
+/* The parts of the test of the mount table. */
+#ifndef TESTS_UNIT_SERVICES_MOUNTTABLE_TESTS_H
+#define TESTS_UNIT_SERVICES_MOUNTTABLE_TESTS_H
+
+#include "tap.h"
+
+#define MOUNT_TREE_CASES 7
+#define MOUNT_RPC_CASES  6
+
+extern const struct tap_case mount_tree_cases[MOUNT_TREE_CASES];
+extern const struct tap_case mount_rpc_cases[MOUNT_RPC_CASES];
+
+#endif

@@ -1,0 +1,13 @@
+#include "config.h"
+
+#include "mounttable_tests.h"
+
+int main(int argc, char **argv)
+{
+    static const struct tap_suite suites[] = {
+        TAP_SUITE("tree", mount_tree_cases),
+        TAP_SUITE("service", mount_rpc_cases),
+    };
+
+    return tap_main(argc, argv, suites, sizeof suites / sizeof suites[0]);
+}
