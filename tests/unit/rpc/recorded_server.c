@@ -8,13 +8,21 @@
 #include "recording.h"
 #include "rig.h"
 #include "security/identity.h"
+#include "services/mounttable.h"
 #include "services/sample.h"
 #include "tap.h"
 #include "vom/wiretypes.h"
 
 #define RECORDED_TIME (INT64_C(1795354219) * CLOCK_S) /* of cache-mostrecent */
 
-enum server_kind { SERVER_SAMPLE, SERVER_OBJECT, SERVER_SOLO, SERVER_NOTHING, SERVERS };
+enum server_kind {
+    SERVER_SAMPLE,
+    SERVER_OBJECT,
+    SERVER_SOLO,
+    SERVER_NOTHING,
+    SERVER_NAMES,
+    SERVERS
+};
 enum client_kind { CLIENT_SELF, CLIENT_OTHER, CLIENT_FRIEND, CLIENT_LIMITED, CLIENTS };
 
 static struct {
@@ -23,6 +31,7 @@ static struct {
     struct rig rig;
     struct object object;
     struct sample *sample;
+    struct mounttable *names;
     struct rpc_server *server[SERVERS];
     char endpoint[SERVERS][256];
     struct raw_peer peer[CLIENTS];
@@ -35,9 +44,16 @@ static int64_t recorded_time(void)
     return RECORDED_TIME;
 }
 
+/* Time stands still, so that nothing is taken off a TTL. */
+static int64_t no_time(void *arg)
+{
+    return 0;
+}
+
 static void server_begin(void)
 {
     struct sample_opts sample = {.wall = recorded_time};
+    struct mounttable_opts names = {.now = no_time};
     struct rig_opts opts = {0};
 
     rig_ids_init(&t.ids);
@@ -51,6 +67,10 @@ static void server_begin(void)
     t.server[SERVER_OBJECT] = rig_serve(&t.rig, &t.object.dispatcher, t.endpoint[SERVER_OBJECT]);
     t.server[SERVER_SOLO] = rig_serve(&t.rig, &t.object.solo, t.endpoint[SERVER_SOLO]);
     t.server[SERVER_NOTHING] = rig_serve(&t.rig, &t.object.nothing, t.endpoint[SERVER_NOTHING]);
+    names.worker = t.rig.w;
+    TAP_IS(mounttable_new(&names, &t.names, NULL) == 0);
+    t.server[SERVER_NAMES] =
+        rig_serve(&t.rig, mounttable_dispatcher(t.names), t.endpoint[SERVER_NAMES]);
     raw_init(&t.peer[CLIENT_SELF], t.rig.w, t.ids.server);
     raw_init(&t.peer[CLIENT_OTHER], t.rig.w, t.ids.client);
     raw_init(&t.peer[CLIENT_FRIEND], t.rig.w, t.ids.friend);
@@ -70,6 +90,7 @@ void server_end(void)
         raw_done(&t.peer[i]);
     for (size_t i = 0; i < SERVERS; i++)
         rig_stop(&t.rig, t.server[i], 0);
+    mounttable_free(t.names);
     rig_done(&t.rig, true);
     sample_free(t.sample);
     object_done(&t.object);
@@ -90,13 +111,12 @@ struct scene {
 
 /* The first that fits counts. */
 static const struct scene scenes[] = {
-    {"unresolvestep-cache", .skip = "comes with mount tables"},
-    {"signature-mounttable", .skip = "comes with mount tables"},
-    {"tags-mount", .skip = "comes with mount tables"},
+    {"unresolvestep-cache", .skip = "comes with publishing"},
+    {"signature-mounttable", SERVER_NAMES, CLIENT_OTHER, PLAY_ANSWER, NULL},
+    {"tags-mount", SERVER_NAMES, CLIENT_OTHER, PLAY_ANSWER, NULL},
     {"resolvestep-nonmt", SERVER_SAMPLE, CLIENT_SELF, PLAY_ANSWER, NULL},
     {"glob-nonmt", SERVER_SAMPLE, CLIENT_SELF, PLAY_ANSWER, NULL},
-    {"unresolvestep-mt", SERVER_SAMPLE, CLIENT_SELF, PLAY_ANSWER,
-     NULL}, /* nothing is published there either */
+    {"unresolvestep-mt", SERVER_NAMES, CLIENT_OTHER, PLAY_ANSWER, NULL},
     {"cache-*", SERVER_SAMPLE, CLIENT_SELF, PLAY_ANSWER, NULL},
     {"error-*", SERVER_SAMPLE, CLIENT_SELF, PLAY_ANSWER, NULL},
     {"bad-*", SERVER_SAMPLE, CLIENT_SELF, PLAY_ANSWER, NULL},
@@ -125,7 +145,15 @@ static const struct scene scenes[] = {
     {"retry-next", SERVER_OBJECT, CLIENT_OTHER, PLAY_ANSWER, NULL},
     {"nonmt-chain", SERVER_OBJECT, CLIENT_OTHER, PLAY_ANSWER, NULL},
     {"proxied-call", SERVER_OBJECT, CLIENT_OTHER, PLAY_ANSWER, NULL},
-    {"*", .skip = "comes with mount tables"},
+    {"namespace-glob", .skip = "of a table with more names; comes with listing"},
+    {"resolvestep*", SERVER_NAMES, CLIENT_OTHER, PLAY_ANSWER, NULL},
+    {"mount*", SERVER_NAMES, CLIENT_OTHER, PLAY_ANSWER, NULL},
+    {"unmount-*", SERVER_NAMES, CLIENT_OTHER, PLAY_ANSWER, NULL},
+    {"glob-*", SERVER_NAMES, CLIENT_OTHER, PLAY_ANSWER, NULL},
+    {"publish-*", SERVER_NAMES, CLIENT_OTHER, PLAY_ANSWER, NULL},
+    {"stop-unmounts", SERVER_NAMES, CLIENT_OTHER, PLAY_ANSWER, NULL},
+    {"namespace-glob-sub", SERVER_NAMES, CLIENT_OTHER, PLAY_ANSWER, NULL},
+    {"*", .skip = "comes with publishing"},
 };
 
 static const struct scene *scene_of(const char *id)
@@ -135,6 +163,57 @@ static const struct scene *scene_of(const char *id)
 
         if (s->id[n - 1] == '*' ? strncmp(id, s->id, n - 1) == 0 : strcmp(id, s->id) == 0)
             return s;
+    }
+}
+
+/* ---- the recorded mount table ---- */
+
+#define RECORDED_CACHE "/@2@tcp@127.0.0.1:35919@749b35364455c2c8399ea11f4c4c4e1c@1@2@@//"
+#define RECORDED_SUB   "/@2@tcp@127.0.0.1:45707@eb0f407e46cc7aa3ecf0d48ffe9c7197@1@2@@"
+
+/* What was mounted, in the order in which it was listed. */
+static const struct {
+    const char *name, *server;
+} recorded_names[] = {
+    {"sub", RECORDED_SUB},     {"cache", RECORDED_CACHE}, {"test/x", RECORDED_CACHE},
+    {"m/one", RECORDED_CACHE}, {"m/one", "/host:1/obj"},  {"m/two/three", "/host:2//"},
+};
+
+/* The TTL that a server had left, from what was recorded: anywhere in it. */
+static uint32_t ttl_left(struct json_object *o, const char *server)
+{
+    const char *name;
+    uint32_t ttl = 0;
+
+    if (json_object_is_type(o, json_type_array)) {
+        for (size_t i = 0; ttl == 0 && i < json_object_array_length(o); i++)
+            ttl = ttl_left(json_object_array_get_idx(o, i), server);
+    } else if (json_object_is_type(o, json_type_object)) {
+        name = vec_str(o, "Server");
+        if (name != NULL && strcmp(name, server) == 0)
+            return (uint32_t)vec_int(o, "TTL");
+        json_object_object_foreach(o, key, member)
+        {
+            (void)key;
+            ttl = ttl != 0 ? ttl : ttl_left(member, server);
+        }
+    }
+    return ttl;
+}
+
+static void set_names(struct json_object *recording)
+{
+    const size_t n = sizeof recorded_names / sizeof recorded_names[0];
+
+    for (size_t i = 0; i < n; i++)
+        mounttable_unmount(t.names, span_str(recorded_names[i].name), span_str(""), NULL);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t ttl =
+            ttl_left(vec_get(vec_get(recording, "flow"), "sequence"), recorded_names[i].server);
+
+        TAP_IS(mounttable_mount(t.names, span_str(recorded_names[i].name),
+                                span_str(recorded_names[i].server), ttl != 0 ? ttl : 80,
+                                NULL) == 0);
     }
 }
 
@@ -262,6 +341,8 @@ void server_case(void)
         buf_done(&c2s);
         c2s = adapted;
     }
+    if (s->server == SERVER_NAMES)
+        set_names(recording_named(id));
     answer = play(s, buf_span(&c2s));
     compare(id, buf_span(&answer), buf_span(&s2c), strcmp(id, "blessing") == 0 ? &t.adapted : NULL);
     buf_done(&answer);
