@@ -3,7 +3,7 @@
 
 static struct span span_from(struct span s, size_t at)
 {
-    return span_of(s.p + at, s.len - at);
+    return at > 0 ? span_of(s.p + at, s.len - at) : s;
 }
 
 static bool starts_double(struct span s)
