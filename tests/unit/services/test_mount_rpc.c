@@ -6,9 +6,9 @@
 #include "base/clock.h"
 #include "child.h"
 #include "mounttable_tests.h"
-#include "raw.h"
-#include "rig.h"
 #include "services/mounttable.h"
+#include "unit/rpc/raw.h"
+#include "unit/rpc/rig.h"
 #include "vectors.h"
 #include "vom/wiretypes.h"
 
