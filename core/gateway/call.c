@@ -34,7 +34,6 @@ struct wspr_call {
     struct sig_wait wait;
     bool waiting;   /* for the signature */
     bool refetched; /* the method was not in the cached signature: it was fetched anew */
-    bool cached;    /* the signature was in the cache */
     bool started;
     bool send_full; /* wspr_call_send said FULL or AGAIN: writable is due */
     unsigned busy;
@@ -387,7 +386,7 @@ static void call_signature(struct sig_wait *w, const struct wspr_signature *sig,
         call->sig = wspr_signature_ref(sig);
         call->sig_method = gateway_signature_method(sig, call->method);
         if (call->sig_method == NULL) {
-            if (call->cached && call_refetch(call))
+            if (call->wait.cached && call_refetch(call))
                 return;
             r = err_set(&e, WSPR_EINTERNAL, "Method not found in signature: %.*s",
                         SPAN_ARG(call->method));
@@ -460,7 +459,6 @@ struct wspr_call *wspr_call_start(struct wspr_host *host, struct wspr_conn *conn
     }
     conn->gw->stats.calls++;
     call->waiting = true;
-    call->cached = gateway_sig_cache_has(conn, call->name);
     gateway_sig_wait_start(&call->wait, conn, call->name, call_signature);
     return call;
 }

@@ -19,6 +19,7 @@ static const struct gateway_limits gateway_limits_default = {
     .out_soft = 256 * 1024,
     .out_hard = 64 * 1024 * 1024,
     .signatures = 1024,
+    .signature_bytes = 16 * 1024 * 1024,
     .lookup_timeout = 10 * CLOCK_S,
     .signature_ttl = 3600 * CLOCK_S,
     .handshake_timeout = 10 * CLOCK_S,
@@ -44,6 +45,7 @@ static void limits_complete(struct gateway_limits *l)
     TAKE(out_soft);
     TAKE(out_hard);
     TAKE(signatures);
+    TAKE(signature_bytes);
     TAKE(lookup_timeout);
     TAKE(signature_ttl);
     TAKE(handshake_timeout);

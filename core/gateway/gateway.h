@@ -33,6 +33,7 @@ struct gateway_limits {
     uint32_t out_soft;         /* bytes queued to a page from which senders are told to wait */
     uint32_t out_hard;         /* bytes queued to a page that end its connection */
     uint32_t signatures;       /* signatures that one connection caches */
+    uint32_t signature_bytes;  /* and their memory */
     int64_t lookup_timeout;    /* nanoseconds for fetching a signature */
     int64_t signature_ttl;     /* nanoseconds after its last use that a cached one is good */
     int64_t handshake_timeout; /* nanoseconds for the HTTP head */

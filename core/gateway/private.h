@@ -144,6 +144,7 @@ struct wspr_conn {
     size_t call_bytes;         /* what their arguments take */
     struct list sig_waits;     /* struct sig_wait */
     struct sig_entry *sigs;    /* signature cache, hash by name */
+    size_t sig_bytes;
     struct loop_timer ping;
     struct loop_timer deadline;
     struct loop_timer hold; /* how long barrier or stalled may hold the input up */
@@ -215,11 +216,10 @@ struct wspr_msg *gateway_msg_copy(const struct wspr_msg *msg);
 void gateway_host_stop(struct wspr_host *host);
 
 /* signature.c */
-/* Drops the fetches that nobody waits for. */
+/* Drops all fetches: nobody waits for them any more. */
 void gateway_sig_fetch_drop(struct gateway *gw);
 void gateway_sig_cache_free(struct wspr_conn *c);
 void gateway_sig_cache_forget(struct wspr_conn *c, struct span name);
-bool gateway_sig_cache_has(struct wspr_conn *c, struct span name);
 
 /* call.c */
 /* The connection ends: everybody is told. */

@@ -215,6 +215,7 @@ struct sig_fetch {
     struct wspr_signature *sig;
     struct err err;
     struct list waits;
+    bool ended; /* out of the hash: its waits are being told */
     struct loop_task task;
     struct loop_timer timer;
     size_t name_len;
@@ -225,7 +226,8 @@ static void cache_put(struct wspr_conn *c, struct span name, const struct wspr_s
 
 static void fetch_free(struct sig_fetch *f)
 {
-    HASH_DELETE(hh, f->gw->fetches, f);
+    if (!f->ended)
+        HASH_DELETE(hh, f->gw->fetches, f);
     rpc_call_cancel(f->call);
     loop_timer_stop(&f->timer);
     loop_task_cancel(&f->task);
@@ -246,11 +248,15 @@ static void fetch_end(struct sig_fetch *f, const struct err *err)
     struct span name = span_of(f->name, f->name_len);
     struct list *node;
 
+    /* Who asks again from its callback gets a fetch of its own. */
+    HASH_DELETE(hh, gw->fetches, f);
+    f->ended = true;
     if (err == NULL)
         gw->stats.signatures_fetched++;
     while ((node = list_pop(&f->waits)) != NULL) {
         struct sig_wait *w = LIST_OBJECT(node, struct sig_wait, node);
 
+        w->fetch = NULL;
         list_remove(&w->conn_node);
         if (err == NULL)
             cache_put(w->conn, name, f->sig);
@@ -309,7 +315,7 @@ static void fetch_failed(void *arg)
     struct sig_fetch *f = arg;
     struct err e = ERR_INIT;
 
-    err_set(&e, WSPR_ENOMEM, "too many calls are under way");
+    err_set(&e, WSPR_ELIMIT, "too many calls are under way");
     fetch_end(f, &e);
     err_done(&e);
 }
@@ -355,9 +361,15 @@ struct sig_entry {
     uint8_t name[];
 };
 
+static size_t entry_size(const struct sig_entry *e)
+{
+    return sizeof *e + e->name_len + e->sig->arena.used;
+}
+
 static void cache_drop(struct wspr_conn *c, struct sig_entry *e)
 {
     HASH_DELETE(hh, c->sigs, e);
+    c->sig_bytes -= entry_size(e);
     wspr_signature_unref(e->sig);
     free(e);
     c->gw->stats.signatures_cached--;
@@ -388,11 +400,6 @@ void gateway_sig_cache_forget(struct wspr_conn *c, struct span name)
         cache_drop(c, e);
 }
 
-bool gateway_sig_cache_has(struct wspr_conn *c, struct span name)
-{
-    return cache_find(c, name) != NULL;
-}
-
 static struct sig_entry *cache_oldest(struct wspr_conn *c)
 {
     struct sig_entry *oldest = c->sigs, *e, *next;
@@ -406,11 +413,13 @@ static struct sig_entry *cache_oldest(struct wspr_conn *c)
 
 static void cache_put(struct wspr_conn *c, struct span name, const struct wspr_signature *sig)
 {
+    const struct gateway_limits *l = &c->gw->limits;
     struct sig_entry *e;
 
     if (c->phase != CONN_OPEN || cache_find(c, name) != NULL)
         return;
-    if (HASH_COUNT(c->sigs) >= c->gw->limits.signatures)
+    while (HASH_COUNT(c->sigs) >= l->signatures ||
+           (c->sigs != NULL && c->sig_bytes + sig->arena.used > l->signature_bytes))
         cache_drop(c, cache_oldest(c));
     e = calloc(1, sizeof *e + name.len);
     if (e == NULL)
@@ -426,6 +435,7 @@ static void cache_put(struct wspr_conn *c, struct span name, const struct wspr_s
         free(e);
         return;
     }
+    c->sig_bytes += entry_size(e);
     c->gw->stats.signatures_cached++;
 }
 
@@ -474,6 +484,8 @@ void gateway_sig_wait_start(struct sig_wait *w, struct wspr_conn *c, struct span
     w->conn = c;
     w->done = done;
     w->sig = NULL;
+    w->cached = sig != NULL;
+    w->fetch = NULL;
     w->err = ERR_INIT;
     loop_task_init(&w->task, wait_task, w);
     if (sig != NULL) {
@@ -485,6 +497,7 @@ void gateway_sig_wait_start(struct sig_wait *w, struct wspr_conn *c, struct span
     if (f == NULL)
         f = fetch_new(gw, name, hash);
     if (f != NULL) {
+        w->fetch = f;
         list_push_back(&f->waits, &w->node);
         return;
     }
@@ -494,7 +507,12 @@ void gateway_sig_wait_start(struct sig_wait *w, struct wspr_conn *c, struct span
 
 void gateway_sig_wait_cancel(struct sig_wait *w)
 {
+    struct sig_fetch *f = w->fetch;
+
     list_remove(&w->node);
+    w->fetch = NULL;
+    if (f != NULL && !f->ended && list_empty(&f->waits))
+        fetch_free(f); /* nobody waits any more */
     list_remove(&w->conn_node);
     loop_task_cancel(&w->task);
     wspr_signature_unref(w->sig);

@@ -14,6 +14,7 @@
 #include "base/span.h"
 #include "loop/worker.h"
 
+struct sig_fetch;
 struct vom_type;
 struct wspr_conn;
 
@@ -49,7 +50,9 @@ struct sig_wait {
     struct list node;      /* in the fetch */
     struct list conn_node; /* in the connection */
     struct wspr_conn *conn;
+    struct sig_fetch *fetch;
     const struct wspr_signature *sig; /* from the cache: told by the task */
+    bool cached;
     struct loop_task task;
     struct err err;
     /* Called once, from the loop; sig is borrowed, NULL with an error. The wait is unlinked. */

@@ -1,8 +1,10 @@
 #include "config.h"
 #include "gwrig.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "unit/rpc/raw.h"
@@ -43,8 +45,8 @@ static void init_service(struct gw *g, const struct gw_opts *opts)
     o.identity = g->ids.client;
     o.limits = opts->rpc;
     rig_init(&g->client, &o);
-    object_init(&g->object, g->ids.trust);
-    g->server = rig_serve(&g->service, &g->object.dispatcher, g->endpoint);
+    slow_init(&g->slow);
+    g->server = rig_serve(&g->service, &g->slow.dispatcher, g->endpoint);
 }
 
 void gw_init(struct gw *g, const struct gw_opts *opts)
@@ -108,7 +110,6 @@ void gw_done(struct gw *g)
         rig_done(&g->client, false);
         rig_stop(&g->service, g->server, 0);
         rig_done(&g->service, false);
-        object_done(&g->object);
         rig_ids_done(&g->ids);
     }
     loop_offload_free(g->offload);
@@ -148,4 +149,19 @@ bool gw_wait_conns(struct gw *g, unsigned n)
     struct conns c = {g, n};
 
     return gw_until(g, has_conns, &c, GW_TIMEOUT_MS);
+}
+
+int gw_mute_server(char endpoint[256])
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t len = sizeof a;
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    need(bind(fd, (struct sockaddr *)&a, sizeof a) == 0 && listen(fd, 16) == 0 &&
+             getsockname(fd, (struct sockaddr *)&a, &len) == 0,
+         "no listening socket");
+    snprintf(endpoint, 256, "/@2@tcp@127.0.0.1:%u@0123456789abcdef0123456789abcdef@1@2@@",
+             ntohs(a.sin_port));
+    return fd;
 }

@@ -7,9 +7,9 @@
 
 #include <stdbool.h>
 
-#include "unit/rpc/object.h"
 #include "unit/rpc/rig.h"
 #include "gateway/private.h"
+#include "slow.h"
 #include "wspeer.h"
 
 /* What must come comes within milliseconds; a loaded machine under a sanitizer may need this. */
@@ -38,7 +38,7 @@ struct gw {
     struct rig_ids ids;
     struct rig client, service; /* one worker, two runtimes */
     struct rpc_server *server;
-    struct object object;
+    struct slow slow;
     char endpoint[256]; /* of the service, with the leading slash */
     bool with_service;
     struct gateway *gateway;
@@ -60,6 +60,9 @@ void gw_run(struct gw *g, int ms);
 const char *gw_log(struct gw *g);
 /* How many connections the gateway has. */
 bool gw_wait_conns(struct gw *g, unsigned n);
+
+/* A server that takes connections and never says a word; its endpoint, with the leading slash. */
+int gw_mute_server(char endpoint[256]);
 
 /* ---- pages ---- */
 

@@ -221,6 +221,8 @@ static void test_stop(void)
 }
 
 /* A plugin that never finishes does not keep the process from ending. */
+static struct wspr_flow *abandoned; /* what stays in memory hangs on it */
+
 static void test_stop_with_a_bad_plugin(void)
 {
     struct gateway_limits limits = {.cancel_grace = 30 * CLOCK_MS};
@@ -228,7 +230,11 @@ static void test_stop_with_a_bad_plugin(void)
     begin(&limits);
     page_message(&p, 1, PROBE_OPEN, "pend");
     page_expect_silence(&p);
+    abandoned = probe.flows[0];
     TAP_IS(gw_stop(&g, GW_TIMEOUT_MS));
+    TAP_OK(strstr(gw_log(&g), "plugins do not finish what they began") != NULL, "log: %s",
+           gw_log(&g));
+    TAP_IS(wspr_flow_is_cancelled(abandoned));
     end();
 }
 

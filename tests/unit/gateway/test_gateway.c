@@ -6,7 +6,7 @@
 
 int main(int argc, char **argv)
 {
-    const struct tap_suite suites[] = {dispatch_suite, delivery_suite, end_suite};
+    const struct tap_suite suites[] = {dispatch_suite, delivery_suite, end_suite, calls_suite};
 
     return tap_main(argc, argv, suites, sizeof suites / sizeof suites[0]);
 }
