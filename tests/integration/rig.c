@@ -157,3 +157,22 @@ bool rig_sampled_stop(struct child *c)
 {
     return rig_stop(c, "wspr-sampled");
 }
+
+bool rig_table_start(struct child *c, char *endpoint, size_t size)
+{
+    static const char *const args[] = {"-address=127.0.0.1:0", NULL};
+
+    if (!rig_start(c, "wspr-mounttabled", args, NULL))
+        return false;
+    if (child_wait_text(c, "endpoint: /", endpoint, size, RIG_TIMEOUT_MS))
+        return true;
+    printf("# wspr-mounttabled does not listen\n");
+    child_show_log(c);
+    child_stop(c, SIGKILL, 1000);
+    return false;
+}
+
+bool rig_table_stop(struct child *c)
+{
+    return rig_stop(c, "wspr-mounttabled");
+}

@@ -17,14 +17,15 @@
 #include "scenario.h"
 #include "tap.h"
 #include "vectors.h"
+#include "wspeer.h"
 
 /* The needs of scenarios that this build can meet. */
-#define AVAILABLE SCENARIO_SAMPLED
-
-#define NO_TABLE "@2@tcp@127.0.0.1:1@00000000000000000000000000000001@1@2@@"
+#define AVAILABLE (SCENARIO_SAMPLED | SCENARIO_NAMES)
 
 static struct json_object *informative; /* our steps for informative scenarios */
 static struct rig_wsprd wsprd;
+static struct child table;
+static char table_endpoint[512];
 static char *wsprd_root; /* NAMESPACE_ROOT of the one that runs; NULL: unset */
 static unsigned number, failed, ran, skipped;
 
@@ -87,18 +88,62 @@ static bool need_wsprd(const char *root)
 static bool prepare_wsprd(struct json_object *scenario)
 {
     struct json_object *setup = vec_get(scenario, "setup");
+    char root[600];
 
     if (json_object_is_type(setup, json_type_object))
         return need_wsprd(vec_str(vec_get(setup, "wsprd_env"), "NAMESPACE_ROOT"));
-    return need_wsprd("/" NO_TABLE);
+    snprintf(root, sizeof root, "/%s", table_endpoint);
+    return need_wsprd(root);
+}
+
+/* Calls an object of the mount table, through wsprd; true if it answers without an error. */
+static bool table_answers(const char *suffix, const char *method, const char *args, int results)
+{
+    char text[1024];
+    struct wspeer_frame frame;
+    struct wspeer p;
+    bool ok = false;
+
+    snprintf(text, sizeof text,
+             "{\"id\":1,\"data\":\"{\\\"name\\\":\\\"/%s//%s\\\",\\\"method\\\":\\\"%s\\\","
+             "\\\"inArgs\\\":%s,\\\"numOutArgs\\\":%d}\",\"type\":0}",
+             table_endpoint, suffix, method, args, results);
+    if (wspeer_connect(&p, wsprd.port, "/ws", NULL, RIG_TIMEOUT_MS) == 0 &&
+        wspeer_recv_message(&p, &frame, RIG_TIMEOUT_MS) == WSPEER_FRAME) {
+        wspeer_send_text(&p, text);
+        ok = wspeer_recv_message(&p, &frame, RIG_TIMEOUT_MS) == WSPEER_FRAME &&
+             strstr((char *)frame.data, "\\\"type\\\": 0") != NULL;
+        if (!ok)
+            printf("# %s %s: %.500s\n", suffix, method, (char *)frame.data);
+    }
+    wspeer_close(&p);
+    return ok;
+}
+
+/*
+ * What the names of a scenario stand for: the sample service as "cache", the relay as "test/proxy". They
+ * are mounted from outside, so that the table is known before the first frame.
+ */
+static bool mount_names(const char *endpoint, const char *method)
+{
+    static const char relay[] = "/@2@tcp@127.0.0.1:1@00000000000000000000000000000002@1@2@@//";
+    const char *ttl = strcmp(method, "mount") == 0 ? ",3600" : "";
+    char args[1024];
+
+    snprintf(args, sizeof args, "[\\\"%s\\\"%s]", relay, ttl);
+    if (!table_answers("test/proxy", method, args, 1))
+        return false;
+    snprintf(args, sizeof args, "[\\\"/%s//\\\"%s]", endpoint, ttl);
+    return endpoint[0] == '\0' || table_answers("cache", method, args, 1);
 }
 
 static bool run_scenario(struct json_object *scenario)
 {
     struct scenario_world world = {.timeout_ms = RIG_TIMEOUT_MS, .none_max_ms = 100};
     struct json_object *override = override_of(vec_str(scenario, "name"));
-    char endpoint[512], run[32], why[8192];
-    bool sampled = scenario_needs(scenario) & SCENARIO_SAMPLED, ok;
+    char endpoint[512] = "", run[32], why[8192];
+    bool sampled = scenario_needs(scenario) & SCENARIO_SAMPLED;
+    bool names = scenario_needs(scenario) & SCENARIO_NAMES, ok;
     struct child service;
 
     if (getenv("WSPR_WAIT") != NULL)
@@ -109,15 +154,19 @@ static bool run_scenario(struct json_object *scenario)
         return false;
     world.port = wsprd.port;
     snprintf(run, sizeof run, "run%u", number);
-    match_set(&world.vars, "MT_ENDPOINT", NO_TABLE);
+    match_set(&world.vars, "MT_ENDPOINT", table_endpoint);
     match_set(&world.vars, "RUN", run);
     match_capture(&world.vars, "SERVED_ENDPOINT");
     match_capture(&world.vars, "SERVED_ENDPOINT_2");
     if (sampled)
         match_set(&world.vars, "SAMPLED_ENDPOINT", endpoint);
-    ok = scenario_play(override != NULL ? override : scenario, &world, why, sizeof why);
+    snprintf(why, sizeof why, "the mount table does not do");
+    ok = (!names || mount_names(endpoint, "mount")) &&
+         scenario_play(override != NULL ? override : scenario, &world, why, sizeof why);
     if (!ok)
         printf("# %s\n", why);
+    if (names)
+        ok = mount_names(endpoint, "unmount") && ok;
     if (sampled)
         ok = rig_sampled_stop(&service) && ok;
     if (!child_alive(&wsprd.child))
@@ -149,6 +198,8 @@ int main(int argc, char **argv)
     struct json_object *vectors = vectors_load("websocket.json");
     struct json_object *list = vec_get(vectors, "scenarios");
 
+    if (!rig_table_start(&table, table_endpoint, sizeof table_endpoint))
+        return 99;
     informative = json_object_from_file(tap_path("integration/informative.json"));
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         struct json_object *scenario = json_object_array_get_idx(list, i);
@@ -162,6 +213,7 @@ int main(int argc, char **argv)
         report(skip != NULL || run_scenario(scenario), name, skip);
     }
     report(stop_wsprd(), "wsprd ends well after all of them", NULL);
+    report(rig_table_stop(&table), "wspr-mounttabled ends well too", NULL);
     printf("# %zu scenarios: %u ran, %u wait for what is not there yet\n",
            json_object_array_length(list), ran, skipped);
     printf("1..%u\n", number);
