@@ -69,10 +69,12 @@ struct rpc_client {
     unsigned n_calls, n_spare;
     struct buf roots; /* namespace roots, each ended by NUL */
     struct rpc_names names;
-    struct rpc_lookup *lookups;  /* that run */
+    struct rpc_lookup *lookups; /* that run */
+    struct list globs;
     struct buf walk[2], asked;   /* for following what is remembered */
     struct list publish_waiting; /* struct publish_pair: their turn to mount comes */
     unsigned publish_running;
+    struct loop_task publish_task;
 };
 
 /* Of call.c: ends the call and tells its owner; e (may be the call's own) is NULL for success. */
@@ -87,8 +89,11 @@ extern const struct vc_flow_ops rpc_call_flow_ops;
 /* Of call.c. */
 void rpc_call_abort(struct rpc_call *call, const struct err *why);
 void rpc_call_free_spare(struct rpc_client *client);
-/* Of resolve.c: ends every resolution of a client that stops. */
+/* Of resolve.c and glob.c: end every resolution, every listing, of a client that stops. */
 void rpc_resolve_abort(struct rpc_client *client);
+void rpc_glob_abort(struct rpc_client *client);
+/* Of publisher.c: lets the next ones mount (a task). */
+void rpc_publisher_turns(void *client);
 
 static inline struct span rpc_call_name(const struct rpc_call *c)
 {

@@ -19,7 +19,9 @@ struct rpc_client *rpc_client_new(struct rpc_runtime *rt)
     rpc_circuits_init(&client->circuits, rt);
     list_init(&client->calls);
     list_init(&client->spare);
+    list_init(&client->globs);
     list_init(&client->publish_waiting);
+    loop_task_init(&client->publish_task, rpc_publisher_turns, client);
     buf_init(&client->roots, ROOTS_MAX);
     buf_init(&client->walk[0], RPC_RESOLVE_MAX);
     buf_init(&client->walk[1], RPC_RESOLVE_MAX);
@@ -33,6 +35,7 @@ void rpc_client_free(struct rpc_client *client)
     if (client == NULL)
         return;
     rpc_call_free_spare(client);
+    loop_task_cancel(&client->publish_task);
     rpc_names_clear(&client->names);
     buf_done(&client->roots);
     buf_done(&client->walk[0]);
@@ -45,6 +48,7 @@ void rpc_client_stop(struct rpc_client *client)
 {
     struct err why = ERR_INIT;
 
+    rpc_glob_abort(client);
     rpc_resolve_abort(client);
     err_set(&why, WSPR_EABORTED, "the runtime is stopping");
     while (!list_empty(&client->calls))

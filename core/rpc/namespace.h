@@ -56,8 +56,8 @@ struct rpc_glob_ops {
     void (*done)(void *arg, const struct err *err);
 };
 
-#define RPC_GLOB_ENTRIES 100000             /* that wait to be followed, of one listing */
-#define RPC_GLOB_BYTES   (64 * 1024 * 1024) /* of those */
+#define RPC_GLOB_ENTRIES 1000000            /* that mount tables send for one listing */
+#define RPC_GLOB_BYTES   (64 * 1024 * 1024) /* of those that wait to be followed */
 #define RPC_GLOB_DEPTH   10
 
 /* Lists the names that match a pattern (spec: naming 10), breadth first. */

@@ -41,6 +41,8 @@ int rpc_publisher_add_name(struct rpc_publisher *p, struct span name);
 int rpc_publisher_add_server(struct rpc_publisher *p, struct span server);
 void rpc_publisher_remove_name(struct rpc_publisher *p, struct span name);
 void rpc_publisher_remove_server(struct rpc_publisher *p, struct span server);
+/* Mounts for ttl seconds, again after period nanoseconds at the latest, from the next time on. */
+void rpc_publisher_pace(struct rpc_publisher *p, int64_t period, uint32_t ttl);
 /* Whether every pair has been tried at least once since it was added. */
 bool rpc_publisher_settled(const struct rpc_publisher *p);
 /* The names, in the order in which they were added. False after the last. */

@@ -3,12 +3,15 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "rpc/link.h"
+#include "rpc/publisher.h"
 #include "rpc/server_private.h"
 #include "security/acl.h"
 #include "security/identity.h"
 
 #define SERVER_MAX_CALLS 65536
+#define UNPUBLISH_TIME   (5 * CLOCK_S)
 
 static int authorize_all(void *arg, struct rpc_scall *call, struct err *err)
 {
@@ -126,7 +129,7 @@ int rpc_server_listen(struct rpc_server *s, const char *address, const char **re
     struct naming_endpoint ep;
     int r;
 
-    if (s->stopping)
+    if (s->closing)
         return err_set(err, WSPR_EABORTED, "ipc: server is stopped");
     if (s->listener != NULL)
         return err_set(err, WSPR_EEXISTS, "the server listens already");
@@ -141,6 +144,12 @@ int rpc_server_listen(struct rpc_server *s, const char *address, const char **re
         return r;
     }
     naming_endpoint_text(&ep, s->endpoint);
+    r = rpc_server_publish_endpoint(s, err);
+    if (r < 0) {
+        loop_listener_free(s->listener);
+        s->listener = NULL;
+        return r;
+    }
     *ret_endpoint = s->endpoint;
     return 0;
 }
@@ -225,6 +234,8 @@ int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
     list_init(&s->circuits);
     list_init(&s->calls);
     list_init(&s->spare);
+    list_init(&s->published);
+    s->mount_table = opts->mount_table;
     loop_timer_init(&s->grace, rt->worker, server_grace_over, s);
     loop_task_init(&s->stop_task, server_stopped, s);
     s->identity = security_private_ref(opts->identity != NULL ? opts->identity : rt->identity);
@@ -238,14 +249,27 @@ int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
     return 0;
 }
 
-void rpc_server_stop(struct rpc_server *s, int64_t grace, void (*done)(void *arg), void *arg)
+/* Nothing of it can be found any more. */
+static void server_unpublished(void *arg)
 {
+    struct rpc_server *s = arg;
+
+    s->publisher = NULL;
     s->stopping = true;
-    s->stopped = done;
-    s->stopped_arg = arg;
     loop_listener_free(s->listener);
     s->listener = NULL;
     if (s->n_calls > 0)
-        loop_timer_start(&s->grace, grace);
+        loop_timer_start(&s->grace, s->grace_time);
     rpc_server_check_stopped(s);
+}
+
+void rpc_server_stop(struct rpc_server *s, int64_t grace, void (*done)(void *arg), void *arg)
+{
+    s->closing = true;
+    s->stopped = done;
+    s->stopped_arg = arg;
+    s->grace_time = grace;
+    rpc_published_abort(s);
+    if (!rpc_publisher_stop(s->publisher, UNPUBLISH_TIME, server_unpublished, s))
+        server_unpublished(s);
 }

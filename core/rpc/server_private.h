@@ -27,9 +27,14 @@ struct rpc_server {
     struct list calls;    /* struct rpc_scall */
     struct list spare;
     unsigned n_calls, n_spare, max_calls;
-    bool stopping;
+    bool mount_table;
+    bool closing;  /* rpc_server_stop was called; what is published is being unmounted */
+    bool stopping; /* that is done: no new circuits and calls */
+    struct rpc_publisher *publisher;
+    struct list published; /* struct rpc_published: questions that run */
     void (*stopped)(void *arg);
     void *stopped_arg;
+    int64_t grace_time;
     struct loop_timer grace;
     struct loop_task stop_task;
 };
@@ -95,6 +100,11 @@ void rpc_scall_drop(struct rpc_scall *call); /* ends it without a word to anybod
 void rpc_scall_free_spare(struct rpc_server *server);
 /* Of server.c. */
 void rpc_server_check_stopped(struct rpc_server *server);
+
+/* Of published.c. */
+int rpc_server_publish_endpoint(struct rpc_server *server, struct err *err);
+/* Ends every question what is published, with "ipc: server is stopped". */
+void rpc_published_abort(struct rpc_server *server);
 
 /* Of scall_read.c. */
 extern const struct vc_flow_ops rpc_scall_flow_ops;

@@ -1,6 +1,7 @@
 /* The methods that every object with an interface has (spec: ipc 12, 13). */
 #include "config.h"
 
+#include "rpc/resolve.h"
 #include "rpc/server_private.h"
 #include "vom/wiretypes.h"
 
@@ -220,14 +221,58 @@ static void invoke_method_tags(void *object, struct rpc_scall *call,
         rpc_scall_finish(call, results, 1, NULL);
 }
 
-/* Nothing is published yet: an empty list says so. */
+/* ---- UnresolveStep: the names of the object ---- */
+
+struct unresolve {
+    struct rpc_scall *call;
+    struct rpc_published *published;
+};
+
+static void unresolve_done(void *arg, struct span names, const struct err *err)
+{
+    struct unresolve *u = arg;
+    struct vom_value list = vom_value_zero(&vom_type_string_list);
+    const struct vom_value *results[] = {&list};
+    struct span left = names, name;
+    size_t n = 0;
+
+    u->published = NULL;
+    while (rpc_names_next(&left, &name))
+        n++;
+    if (n > 0 &&
+        vom_value_new_list(rpc_scall_arena(u->call), &vom_type_string_list, n, &list) < 0) {
+        rpc_scall_error(u->call, WSPR_EINTERNAL, "out of memory");
+        return;
+    }
+    for (size_t i = 0; i < n && rpc_names_next(&names, &name); i++)
+        vom_value_set(&list, i, name_value(name));
+    rpc_scall_finish(u->call, results, 1, err);
+}
+
+static void unresolve_gone(void *arg, struct rpc_scall *call)
+{
+    struct unresolve *u = arg;
+
+    rpc_published_cancel(u->published);
+    rpc_scall_finish(call, NULL, 0, NULL);
+}
+
+static const struct rpc_scall_ops unresolve_ops = {.gone = unresolve_gone};
+
 static void invoke_unresolve_step(void *object, struct rpc_scall *call,
                                   const struct vom_value *const *args)
 {
-    struct vom_value v = vom_value_zero(&vom_type_string_list);
-    const struct vom_value *results[] = {&v};
+    struct unresolve *u = arena_calloc(rpc_scall_arena(call), 1, sizeof *u);
 
-    rpc_scall_finish(call, results, 1, NULL);
+    if (u != NULL) {
+        u->call = call;
+        u->published =
+            rpc_server_published(call->server, rpc_scall_suffix(call), unresolve_done, u);
+    }
+    if (u == NULL || u->published == NULL)
+        rpc_scall_error(call, WSPR_EINTERNAL, "out of memory");
+    else
+        rpc_scall_set_ops(call, &unresolve_ops, u);
 }
 
 static const struct rpc_param p_method[] = {{"method", &vom_type_string}};
