@@ -106,7 +106,10 @@ void rpc_resolve_roots(const struct rpc_client *client, struct span name, struct
 
 /* ---- memory ---- */
 
-/* Makes the next list of what is remembered of the first name of which anything is. */
+/*
+ * Makes the next list of what is remembered of the first name of which anything is. With drop, of
+ * all of them, and forgets it.
+ */
 static bool step_from_memory(struct rpc_client *client, const struct security_private *identity,
                              const struct buf *names, struct buf *next, bool drop)
 {
@@ -116,13 +119,15 @@ static bool step_from_memory(struct rpc_client *client, const struct security_pr
     bool known = false;
 
     buf_reset(next);
-    while (!known && client->names.n > 0 && rpc_names_next(&left, &name)) {
+    while ((!known || drop) && client->names.n > 0 && rpc_names_next(&left, &name)) {
         buf_reset(asked);
         naming_name_make_terminal(asked, name);
         if (buf_error(asked) != 0)
             break;
-        known = rpc_names_get(&client->names, identity, buf_span(asked), now, next);
-        if (known && drop)
+        if (!rpc_names_get(&client->names, identity, buf_span(asked), now, next))
+            continue;
+        known = true;
+        if (drop)
             rpc_names_drop(&client->names, identity, buf_span(asked));
     }
     return known && buf_error(next) == 0;
