@@ -121,8 +121,8 @@ static bool table_answers(const char *suffix, const char *method, const char *ar
 }
 
 /*
- * What the names of a scenario stand for: the sample service as "cache", the relay as "test/proxy". They
- * are mounted from outside, so that the table is known before the first frame.
+ * What the names of a scenario stand for: the sample service as "cache", the relay as
+ * "test/proxy". They are mounted from outside, so that the table is known before the first frame.
  */
 static bool mount_names(const char *endpoint, const char *method)
 {
