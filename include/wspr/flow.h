@@ -13,6 +13,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include "wspr/reader.h"
 #include "wspr/version.h"
 
 #ifdef __cplusplus
@@ -31,6 +32,7 @@ enum wspr_response {
     WSPR_RESPONSE_ERROR = 2,
     WSPR_RESPONSE_INVOKE = 3,
     WSPR_RESPONSE_STREAM_CLOSE = 4,
+    WSPR_RESPONSE_CANCEL = 5, /* an invocation is over; only for pages that asked for "cancel" */
 };
 
 WSPR_API int64_t wspr_flow_id(const struct wspr_flow *flow);
@@ -48,6 +50,9 @@ WSPR_API int wspr_flow_is_cancelled(const struct wspr_flow *flow);
  */
 WSPR_API int wspr_flow_send(struct wspr_flow *flow, enum wspr_response type, const char *json,
                             size_t len);
+/* The same with the text in n parts, which are joined. */
+WSPR_API int wspr_flow_send_parts(struct wspr_flow *flow, enum wspr_response type,
+                                  const struct wspr_span *parts, size_t n);
 /* Sends the final frame and ends the flow. Returns WSPR_DONE, so that a handler may return it. */
 WSPR_API int wspr_flow_finish(struct wspr_flow *flow, const char *json, size_t len);
 /* Ends the flow without sending anything. Returns WSPR_DONE. */

@@ -36,6 +36,9 @@ enum wspr_field_kind {
     WSPR_FIELD_BOOL = 5,   /* int */
     WSPR_FIELD_RAW = 6,    /* struct wspr_span: the text of any value */
     WSPR_FIELD_RAWS = 7,   /* struct wspr_spans: the elements of a list */
+    /* The same for values in which no number may be too large for a double ("float64"). */
+    WSPR_FIELD_ANY = 10,
+    WSPR_FIELD_ANYS = 11,
 };
 
 struct wspr_field {

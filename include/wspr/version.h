@@ -6,12 +6,13 @@
  *
  * Changes:
  *   0.1  2026-11  first version
+ *   0.2  2026-11  servers, what a page asked for, frames from parts, raw values that are checked
  */
 #ifndef WSPR_VERSION_H
 #define WSPR_VERSION_H
 
 #define WSPR_ABI_MAJOR 0
-#define WSPR_ABI_MINOR 1
+#define WSPR_ABI_MINOR 2
 
 /* Put before the declaration of a function that the host exports to plugins. */
 #if defined(__GNUC__)
