@@ -39,7 +39,7 @@ struct wspr_call {
     unsigned busy;
     bool dead;
     const struct wspr_signature *sig;
-    const struct sig_method *sig_method;
+    const struct rpc_sig_method *sig_method;
     struct rpc_call *rpc;
     struct wspr_flow *pipe; /* NULL: none, or it takes no more */
     bool piped;             /* items go into the pipe, and nowhere if it takes no more */
@@ -307,7 +307,7 @@ static void call_prepare_failed(struct wspr_call *call, const struct err *err, i
 
 static int convert_arg(struct wspr_call *call, size_t i, int *stage, struct err *err)
 {
-    const struct sig_arg *a = &call->sig_method->in[i];
+    const struct rpc_sig_arg *a = &call->sig_method->in[i];
     struct span text = span_of(call->args.items[i].p, call->args.items[i].len);
     struct arena *scratch = &call->conn->gw->convert;
     int r;
@@ -343,7 +343,7 @@ static int call_convert(struct wspr_call *call, int *stage, struct err *err)
     struct buf method = BUF_INIT(65536);
     int r = 0;
 
-    gateway_signature_network_name(&method, call->method);
+    rpc_signature_network_name(&method, call->method);
     call->rpc =
         rpc_call_new(rpc_runtime_client(call->conn->gw->runtime), call->name, buf_span(&method),
                      &opts, opts.streaming ? &call_rpc_ops : &call_rpc_unary_ops, call);
@@ -384,7 +384,7 @@ static void call_signature(struct sig_wait *w, const struct wspr_signature *sig,
     } else {
         wspr_signature_unref(call->sig);
         call->sig = wspr_signature_ref(sig);
-        call->sig_method = gateway_signature_method(sig, call->method);
+        call->sig_method = rpc_signature_method(&sig->sig, call->method);
         if (call->sig_method == NULL) {
             if (call->wait.cached && call_refetch(call))
                 return;

@@ -3,19 +3,12 @@
 
 #include <stdlib.h>
 
-#include "base/unicode.h"
-#include "base/utf8.h"
 #include "gateway/private.h"
 #include "json/writer.h"
 #include "rpc/client.h"
 #include "rpc/header.h"
-#include "vom/convert.h"
-#include "vom/defs.h"
-#include "vom/wiretypes.h"
 
-#define SIG_ARENA_MAX   (4 * 1024 * 1024)
-#define SIG_DEFS_MAX    4096
-#define SIG_METHODS_MAX 4096
+#define SIG_ARENA_MAX RPC_SIGNATURE_MAX
 
 /* ---- the object ---- */
 
@@ -31,7 +24,7 @@ void wspr_signature_unref(const struct wspr_signature *sig)
 
     if (s == NULL || --s->refs > 0)
         return;
-    arena_done(&s->arena);
+    rpc_signature_done(&s->sig);
     free(s);
 }
 
@@ -41,48 +34,6 @@ const char *wspr_signature_json(const struct wspr_signature *s, size_t *ret_len)
     return (const char *)s->json.p;
 }
 
-/* Appends the name with another case of its first character. */
-static void recase(struct buf *out, struct span name, uint32_t (*map)(uint32_t))
-{
-    uint8_t first[4];
-    uint32_t rune;
-    size_t n;
-
-    if (name.len == 0)
-        return;
-    n = utf8_decode(name.p, name.len, &rune);
-    if (rune == UTF8_REPLACEMENT)
-        buf_append(out, name.p, n);
-    else
-        buf_append(out, first, utf8_encode(map(rune), first));
-    buf_append(out, name.p + n, name.len - n);
-}
-
-void gateway_signature_network_name(struct buf *out, struct span name)
-{
-    recase(out, name, unicode_upper);
-}
-
-static int compare_methods(const void *a, const void *b)
-{
-    const struct sig_method *x = a, *y = b;
-
-    return span_compare(x->name, y->name);
-}
-
-const struct sig_method *gateway_signature_method(const struct wspr_signature *s, struct span name)
-{
-    struct buf network = BUF_INIT(65536);
-    struct sig_method key = {0}, *m = NULL;
-
-    gateway_signature_network_name(&network, name);
-    key.name = buf_span(&network);
-    if (buf_error(&network) == 0 && s->n_methods > 0)
-        m = bsearch(&key, s->methods, s->n_methods, sizeof key, compare_methods);
-    buf_done(&network);
-    return m;
-}
-
 static void write_json(struct buf *out, const struct wspr_signature *s)
 {
     struct json_writer w;
@@ -90,11 +41,11 @@ static void write_json(struct buf *out, const struct wspr_signature *s)
 
     json_writer_init(&w, out);
     json_write_object(&w);
-    for (size_t i = 0; i < s->n_methods; i++) {
-        const struct sig_method *m = &s->methods[i];
+    for (size_t i = 0; i < s->sig.n_methods; i++) {
+        const struct rpc_sig_method *m = &s->sig.methods[i];
 
         buf_reset(&name);
-        recase(&name, m->name, unicode_lower);
+        rpc_signature_page_name(&name, m->name);
         json_write_name(&w, buf_span(&name));
         json_write_object(&w);
         json_write_name_str(&w, "inArgs");
@@ -114,67 +65,6 @@ static void write_json(struct buf *out, const struct wspr_signature *s)
 
 /* ---- building it from the value that the object sent ---- */
 
-/* An id that means nothing spoils only the methods that use it. */
-static const struct vom_type *type_of(struct vom_defs *defs, const struct vom_value *id)
-{
-    const struct vom_type *t;
-
-    return id->u != 0 && vom_defs_type(defs, id->u, &t, NULL) == 0 ? t : NULL;
-}
-
-static int build_method(struct wspr_signature *s, struct vom_defs *defs, struct span name,
-                        const struct vom_value *v, struct sig_method *m)
-{
-    struct vom_value in = vom_value_field(v, "InArgs"), out = vom_value_field(v, "OutArgs");
-    struct vom_value in_stream = vom_value_field(v, "InStream");
-    struct vom_value out_stream = vom_value_field(v, "OutStream");
-
-    m->name = name;
-    m->n_in = vom_value_len(&in);
-    m->n_out = vom_value_len(&out);
-    m->in = arena_calloc(&s->arena, m->n_in, sizeof *m->in);
-    if (m->in == NULL)
-        return WSPR_ENOMEM;
-    for (size_t i = 0; i < m->n_in; i++) {
-        struct vom_value arg = vom_value_at(&in, i);
-        struct vom_value type = vom_value_field(&arg, "Type");
-
-        m->in[i].name = vom_value_field(&arg, "Name").s;
-        m->in[i].type = type_of(defs, &type);
-    }
-    m->in_stream = type_of(defs, &in_stream);
-    m->streaming = in_stream.u != 0 || out_stream.u != 0;
-    return 0;
-}
-
-static int build_methods(struct wspr_signature *s, const struct vom_value *v, struct err *err)
-{
-    struct vom_value typedefs = vom_value_field(v, "TypeDefs");
-    struct vom_value methods = vom_value_field(v, "Methods");
-    struct vom_defs defs;
-    int r;
-
-    vom_defs_init(&defs, &s->arena, SIG_DEFS_MAX);
-    defs.catalogue = true;
-    r = vom_defs_add_signature(&defs, &typedefs, err);
-    if (r < 0)
-        return r;
-    s->n_methods = vom_value_len(&methods);
-    if (s->n_methods > SIG_METHODS_MAX)
-        return err_set(err, WSPR_ELIMIT, "the signature has too many methods");
-    s->methods = arena_calloc(&s->arena, s->n_methods, sizeof *s->methods);
-    if (s->methods == NULL)
-        return err_set(err, WSPR_ENOMEM, "out of memory");
-    for (size_t i = 0; i < s->n_methods; i++) {
-        struct vom_value key = vom_value_key(&methods, i), elem = vom_value_elem(&methods, i);
-
-        if (build_method(s, &defs, key.s, &elem, &s->methods[i]) < 0)
-            return err_set(err, WSPR_ENOMEM, "out of memory");
-    }
-    qsort(s->methods, s->n_methods, sizeof *s->methods, compare_methods);
-    return 0;
-}
-
 static struct wspr_signature *signature_new(void)
 {
     struct wspr_signature *s = calloc(1, sizeof *s);
@@ -182,26 +72,20 @@ static struct wspr_signature *signature_new(void)
     if (s == NULL)
         return NULL;
     s->refs = 1;
-    arena_init(&s->arena, SIG_ARENA_MAX);
+    rpc_signature_init(&s->sig);
     return s;
 }
 
 static int signature_build(struct wspr_signature *s, const struct rpc_value *v, struct err *err)
 {
     struct buf json = BUF_INIT(SIG_ARENA_MAX);
-    struct vom_value value, kept;
-    int r;
+    int r = rpc_signature_read(&s->sig, v, err);
 
-    r = vom_dec_convert(v->dec, v->msg, &s->arena, &vom_type_ipc_service_signature, &value, err);
-    if (r == 0)
-        r = vom_value_copy(&s->arena, &value, &kept, err);
-    if (r == 0)
-        r = build_methods(s, &kept, err);
     if (r < 0)
         return r;
     write_json(&json, s);
     if (buf_error(&json) == 0)
-        s->json = arena_copy(&s->arena, buf_span(&json));
+        s->json = arena_copy(&s->sig.arena, buf_span(&json));
     buf_done(&json);
     return s->json.p != NULL ? 0 : err_set(err, WSPR_ENOMEM, "out of memory");
 }
@@ -363,7 +247,7 @@ struct sig_entry {
 
 static size_t entry_size(const struct sig_entry *e)
 {
-    return sizeof *e + e->name_len + e->sig->arena.used;
+    return sizeof *e + e->name_len + e->sig->sig.arena.used;
 }
 
 static void cache_drop(struct wspr_conn *c, struct sig_entry *e)
@@ -419,7 +303,7 @@ static void cache_put(struct wspr_conn *c, struct span name, const struct wspr_s
     if (c->phase != CONN_OPEN || cache_find(c, name) != NULL)
         return;
     while (HASH_COUNT(c->sigs) >= l->signatures ||
-           (c->sigs != NULL && c->sig_bytes + sig->arena.used > l->signature_bytes))
+           (c->sigs != NULL && c->sig_bytes + sig->sig.arena.used > l->signature_bytes))
         cache_drop(c, cache_oldest(c));
     e = calloc(1, sizeof *e + name.len);
     if (e == NULL)

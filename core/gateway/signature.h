@@ -7,43 +7,20 @@
 #ifndef GATEWAY_SIGNATURE_H
 #define GATEWAY_SIGNATURE_H
 
-#include "base/arena.h"
-#include "base/buf.h"
 #include "base/error.h"
 #include "base/list.h"
 #include "base/span.h"
 #include "loop/worker.h"
+#include "rpc/signature.h"
 
 struct sig_fetch;
-struct vom_type;
 struct wspr_conn;
-
-struct sig_arg {
-    struct span name;
-    const struct vom_type *type; /* NULL: the signature's id means nothing */
-};
-
-struct sig_method {
-    struct span name; /* as on the network */
-    struct sig_arg *in;
-    size_t n_in;
-    size_t n_out; /* the error included */
-    const struct vom_type *in_stream;
-    bool streaming;
-};
 
 struct wspr_signature {
     unsigned refs;
-    struct arena arena; /* holds everything below */
-    struct sig_method *methods;
-    size_t n_methods; /* sorted by name */
-    struct span json; /* what a page gets */
+    struct rpc_signature sig;
+    struct span json; /* what a page gets; in the arena of sig */
 };
-
-/* The method of that name (first letter in any case); NULL if there is none. */
-const struct sig_method *gateway_signature_method(const struct wspr_signature *s, struct span name);
-/* Appends the name with its first character in upper case. */
-void gateway_signature_network_name(struct buf *out, struct span name);
 
 /* Somebody who waits for a signature. */
 struct sig_wait {

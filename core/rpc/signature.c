@@ -1,0 +1,164 @@
+#include "config.h"
+#include "rpc/signature.h"
+
+#include <stdlib.h>
+
+#include "base/unicode.h"
+#include "base/utf8.h"
+#include "vom/convert.h"
+#include "vom/defs.h"
+#include "vom/wiretypes.h"
+
+#define SIG_DEFS_MAX    4096
+#define SIG_METHODS_MAX 4096
+#define SIG_NAME_MAX    65536
+
+void rpc_signature_init(struct rpc_signature *s)
+{
+    *s = (struct rpc_signature){0};
+    arena_init(&s->arena, RPC_SIGNATURE_MAX);
+}
+
+void rpc_signature_done(struct rpc_signature *s)
+{
+    arena_done(&s->arena);
+    s->methods = NULL;
+    s->n_methods = 0;
+}
+
+/* ---- names ---- */
+
+/* Appends the name with another case of its first character. */
+static void recase(struct buf *out, struct span name, uint32_t (*map)(uint32_t))
+{
+    uint8_t first[4];
+    uint32_t rune;
+    size_t n;
+
+    if (name.len == 0)
+        return;
+    n = utf8_decode(name.p, name.len, &rune);
+    if (rune == UTF8_REPLACEMENT)
+        buf_append(out, name.p, n);
+    else
+        buf_append(out, first, utf8_encode(map(rune), first));
+    buf_append(out, name.p + n, name.len - n);
+}
+
+void rpc_signature_network_name(struct buf *out, struct span name)
+{
+    recase(out, name, unicode_upper);
+}
+
+void rpc_signature_page_name(struct buf *out, struct span name)
+{
+    recase(out, name, unicode_lower);
+}
+
+static int compare_methods(const void *a, const void *b)
+{
+    const struct rpc_sig_method *x = a, *y = b;
+
+    return span_compare(x->name, y->name);
+}
+
+const struct rpc_sig_method *rpc_signature_method(const struct rpc_signature *s, struct span name)
+{
+    struct buf network = BUF_INIT(SIG_NAME_MAX);
+    struct rpc_sig_method key = {0}, *m = NULL;
+
+    rpc_signature_network_name(&network, name);
+    key.name = buf_span(&network);
+    if (buf_error(&network) == 0 && s->n_methods > 0)
+        m = bsearch(&key, s->methods, s->n_methods, sizeof key, compare_methods);
+    buf_done(&network);
+    return m;
+}
+
+/* ---- building it from the value that the object sent ---- */
+
+/* An id that means nothing spoils only the methods that use it. */
+static const struct vom_type *type_of(struct vom_defs *defs, const struct vom_value *id)
+{
+    const struct vom_type *t;
+
+    return id->u != 0 && vom_defs_type(defs, id->u, &t, NULL) == 0 ? t : NULL;
+}
+
+/* A list of MethodArgument. */
+static int build_args(struct rpc_signature *s, struct vom_defs *defs, const struct vom_value *list,
+                      const struct rpc_sig_arg **ret_args, size_t *ret_n)
+{
+    size_t n = vom_value_len(list);
+    struct rpc_sig_arg *args = arena_calloc(&s->arena, n, sizeof *args);
+
+    if (args == NULL)
+        return WSPR_ENOMEM;
+    for (size_t i = 0; i < n; i++) {
+        struct vom_value arg = vom_value_at(list, i);
+        struct vom_value type = vom_value_field(&arg, "Type");
+
+        args[i].name = vom_value_field(&arg, "Name").s;
+        args[i].type = type_of(defs, &type);
+    }
+    *ret_args = args;
+    *ret_n = n;
+    return 0;
+}
+
+static int build_method(struct rpc_signature *s, struct vom_defs *defs, struct span name,
+                        const struct vom_value *v, struct rpc_sig_method *m)
+{
+    struct vom_value in = vom_value_field(v, "InArgs"), out = vom_value_field(v, "OutArgs");
+    struct vom_value in_stream = vom_value_field(v, "InStream");
+    struct vom_value out_stream = vom_value_field(v, "OutStream");
+    int r;
+
+    m->name = name;
+    r = build_args(s, defs, &in, &m->in, &m->n_in);
+    if (r == 0)
+        r = build_args(s, defs, &out, &m->out, &m->n_out);
+    m->in_stream = type_of(defs, &in_stream);
+    m->out_stream = type_of(defs, &out_stream);
+    m->streaming = in_stream.u != 0 || out_stream.u != 0;
+    return r;
+}
+
+static int build_methods(struct rpc_signature *s, const struct vom_value *v, struct err *err)
+{
+    struct vom_value typedefs = vom_value_field(v, "TypeDefs");
+    struct vom_value methods = vom_value_field(v, "Methods");
+    struct vom_defs defs;
+    int r;
+
+    vom_defs_init(&defs, &s->arena, SIG_DEFS_MAX);
+    defs.catalogue = true;
+    r = vom_defs_add_signature(&defs, &typedefs, err);
+    if (r < 0)
+        return r;
+    s->n_methods = vom_value_len(&methods);
+    if (s->n_methods > SIG_METHODS_MAX)
+        return err_set(err, WSPR_ELIMIT, "the signature has too many methods");
+    s->methods = arena_calloc(&s->arena, s->n_methods, sizeof *s->methods);
+    if (s->methods == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    for (size_t i = 0; i < s->n_methods; i++) {
+        struct vom_value key = vom_value_key(&methods, i), elem = vom_value_elem(&methods, i);
+
+        if (build_method(s, &defs, key.s, &elem, &s->methods[i]) < 0)
+            return err_set(err, WSPR_ENOMEM, "out of memory");
+    }
+    qsort(s->methods, s->n_methods, sizeof *s->methods, compare_methods);
+    return 0;
+}
+
+int rpc_signature_read(struct rpc_signature *s, const struct rpc_value *v, struct err *err)
+{
+    struct vom_value value, kept;
+    int r;
+
+    r = vom_dec_convert(v->dec, v->msg, &s->arena, &vom_type_ipc_service_signature, &value, err);
+    if (r == 0)
+        r = vom_value_copy(&s->arena, &value, &kept, err);
+    return r == 0 ? build_methods(s, &kept, err) : r;
+}
