@@ -21,6 +21,7 @@
 #define GATEWAY_PLUGINS 64   /* plugins that can be loaded */
 
 struct sig_fetch;
+struct security_private;
 struct sig_entry;
 
 /* One plugin on this worker; what <wspr/plugin.h> calls the host. */
@@ -172,6 +173,13 @@ void gateway_conn_hold_stalled(struct wspr_conn *c, struct wspr_flow *f);
 void gateway_conn_release_barrier(struct wspr_conn *c, const struct wspr_flow *f);
 void gateway_conn_release_stalled(struct wspr_conn *c, const struct wspr_flow *f);
 void gateway_conn_schedule(struct wspr_conn *c);
+
+/* identity.c */
+/*
+ * The identity under which a call or server of the connection is to begin now: 0 and *ret_id,
+ * borrowed for this turn of the loop (NULL is the runtime's, as everywhere), or why there is none.
+ */
+int gateway_conn_identity(struct wspr_conn *c, struct security_private **ret_id, struct err *err);
 
 /* frame.c: frames to the page. All return 0, WSPR_FULL or an error after which the conn ends. */
 int gateway_conn_send_text(struct wspr_conn *c, struct span text);

@@ -53,6 +53,7 @@ enum wspr_claim_flags {
     WSPR_ONE_SHOT = 3, /* the id is only echoed; several at once may carry the same one */
     WSPR_BARRIER = 16, /* holds the connection's later input until this one is finished */
     WSPR_OWN = 32,     /* with USES: other plugins' flows do not count */
+    WSPR_SECRET = 64,  /* the host wipes the payload when the handler has returned */
 };
 
 /* What a handler returns; a negative number is a code of <wspr/error.h>: the host replies with it.
