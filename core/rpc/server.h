@@ -17,6 +17,7 @@
 #include "rpc/client.h"
 #include "vom/value.h"
 
+struct rpc_listener; /* a TCP socket that several servers share */
 struct rpc_published;
 struct rpc_publisher;
 struct rpc_server;
@@ -178,6 +179,57 @@ int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
  */
 int rpc_server_listen(struct rpc_server *server, const char *address, const char **ret_endpoint,
                       struct err *err);
+/*
+ * One TCP socket for several servers: the routing id of the endpoint that a peer dials selects the
+ * server; the null id does if there is only one. Others are refused as by a relay ("no server with
+ * routing id … is being proxied"). advertise is the "host:port" that endpoints tell instead of the
+ * socket's own address, for a machine behind NAT or with a name (NULL or "": none; port 0, as in
+ * "gateway.example:0": the socket's).
+ */
+int rpc_listener_new(struct rpc_runtime *rt, const char *address, const char *advertise,
+                     struct rpc_listener **ret_listener, struct err *err);
+/*
+ * Closes the socket and the connections that came through it once their circuits are gone. Its
+ * servers stay, without being reachable there; stop them first. NULL is accepted.
+ */
+void rpc_listener_free(struct rpc_listener *listener);
+/* "host:port" that its endpoints tell. */
+const char *rpc_listener_address(const struct rpc_listener *listener);
+/*
+ * Makes the server reachable there, with a routing id of its own. WSPR_EEXISTS if it listens
+ * already, WSPR_EABORTED if it is stopped. Ends with the server.
+ */
+int rpc_server_listen_shared(struct rpc_server *server, struct rpc_listener *listener,
+                             const char **ret_endpoint, struct err *err);
+
+/*
+ * Where a server is reachable through its relay. The first call is the outcome of
+ * rpc_server_listen_relay: with an error nothing follows and the server does not listen there (it
+ * may try again). Later ones come when the relay is lost (endpoint NULL, with the reason) and when
+ * the server is reachable again (endpoint, why NULL), which may be under a new endpoint. The text
+ * is without a leading slash, borrowed until the next call. Never called from inside a function of
+ * this header, nor after rpc_server_stop. It may stop the server.
+ */
+typedef void rpc_relay_fn(void *arg, struct rpc_server *server, const char *endpoint,
+                          const struct err *why);
+/*
+ * Listens through a relay (spec: stream 11): relay is a name, or an endpoint in any form, with or
+ * without the leading slash. Resolves, connects on a connection of its own, registers the routing
+ * id of this server. When the relay is lost it begins again, after 5 ms, then twice as long each
+ * time up to 5 min, with a spread; what the server publishes follows the endpoint.
+ *
+ * Texts of the first outcome: `failed to parse endpoint "<relay>": invalid endpoint string` if the
+ * name leads nowhere; `VC establishment with proxy failed: …`, `proxy error: …` and others of spec
+ * stream 11.2.
+ *
+ * At once: WSPR_ENOMEM; WSPR_EEXISTS if the server listens through a relay already; WSPR_EABORTED
+ * if it is stopped. It may listen directly too.
+ */
+int rpc_server_listen_relay(struct rpc_server *server, struct span relay, rpc_relay_fn *told,
+                            void *arg, struct err *err);
+/* Where the server can be reached through its relay now; NULL if it cannot. */
+const char *rpc_server_relay_endpoint(const struct rpc_server *server);
+
 /*
  * Publishes the server under a name (spec: ipc 14.2), now and until it is stopped; it may listen
  * before or afterwards. A name that is published already is ignored. Mount failures are only
