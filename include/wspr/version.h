@@ -6,7 +6,8 @@
  *
  * Changes:
  *   0.1  2026-11  first version
- *   0.2  2026-11  servers, accounts, secret messages, what a page asked for, frames from parts, raw values that are checked
+ *   0.2  2026-11  servers, accounts, secret messages, what a page asked for, frames from parts, raw
+ *                 values that are checked
  */
 #ifndef WSPR_VERSION_H
 #define WSPR_VERSION_H
