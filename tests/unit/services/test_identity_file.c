@@ -147,12 +147,12 @@ static void where_state_is(void)
     static const struct {
         const char *dir, *state, *xdg, *home, *want;
     } t[] = {
-        {"given", "/state", "/xdg", "/home/x", "given"},
-        {"", "/state", "/xdg", "/home/x", "/state"},
-        {NULL, "/first:/second", "/xdg", "/home/x", "/first"},
-        {NULL, "", "/xdg", "/home/x", "/xdg/wspr"},
-        {NULL, NULL, "relative", "/home/x", "/home/x/.local/state/wspr"},
-        {NULL, NULL, NULL, "/home/x", "/home/x/.local/state/wspr"},
+        {"given", "/state", "/xdg", "/users/x", "given"},
+        {"", "/state", "/xdg", "/users/x", "/state"},
+        {NULL, "/first:/second", "/xdg", "/users/x", "/first"},
+        {NULL, "", "/xdg", "/users/x", "/xdg/wspr"},
+        {NULL, NULL, "relative", "/users/x", "/users/x/.local/state/wspr"},
+        {NULL, NULL, NULL, "/users/x", "/users/x/.local/state/wspr"},
         {NULL, NULL, NULL, "", NULL},
         {NULL, NULL, NULL, NULL, NULL},
     };
