@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/option.h"
+#include "config/roots.h"
 #include "gateway/gateway.h"
 #include "loop/offload.h"
 #include "loop/signal.h"
@@ -32,7 +33,6 @@
 #define EXIT_USAGE  2
 #define STOP_GRACE  (2 * CLOCK_S) /* for calls that the embedded service still serves */
 #define PLUGINS_MAX 64
-#define ROOTS_MAX   64
 
 #ifdef WSPR_LEGACY_PEERS
 #define LEGACY_DEFAULT "true"
@@ -159,27 +159,6 @@ static int read_options(struct daemon *d, int argc, char **argv)
     return -1;
 }
 
-/* Cuts text at commas, in place, and the blanks off each part; returns how many are not empty. */
-static size_t split_commas(char *text, const char **parts, size_t max)
-{
-    size_t n = 0;
-
-    while (text != NULL && n < max) {
-        char *comma = strchr(text, ',');
-        size_t len;
-
-        if (comma != NULL)
-            *comma++ = '\0';
-        text += strspn(text, " \t");
-        for (len = strlen(text); len > 0 && strchr(" \t", text[len - 1]) != NULL; len--)
-            text[len - 1] = '\0';
-        if (text[0] != '\0')
-            parts[n++] = text;
-        text = comma;
-    }
-    return n;
-}
-
 /* ---- stopping, part by part ---- */
 
 static void runtime_stopped(void *arg)
@@ -274,29 +253,16 @@ static int start_runtime(struct daemon *d, struct err *err)
     return rpc_runtime_new(&opts, &d->runtime, err);
 }
 
-/* The roots of names: every variable that begins with NAMESPACE_ROOT, else MOUNTTABLE_ROOT. */
+/* Where names are looked up. */
 static int set_roots(struct daemon *d, struct err *err)
 {
-    extern char **environ;
-    static const char prefix[] = "NAMESPACE_ROOT";
-    struct buf all = BUF_INIT(65536);
-    const char *roots[ROOTS_MAX];
-    size_t n;
-    int r;
+    struct config_roots roots;
+    int r = config_roots_of_process(&roots, err);
 
-    for (char **v = environ; *v != NULL; v++) {
-        const char *value = strchr(*v, '=');
-
-        if (strncmp(*v, prefix, sizeof prefix - 1) == 0 && value != NULL) {
-            buf_append_str(&all, value + 1);
-            buf_u8(&all, ',');
-        }
-    }
-    if (all.len == 0 && getenv("MOUNTTABLE_ROOT") != NULL)
-        buf_append_str(&all, getenv("MOUNTTABLE_ROOT"));
-    n = buf_cstr(&all) != NULL ? split_commas((char *)buf_data(&all), roots, ROOTS_MAX) : 0;
-    r = rpc_client_set_roots(rpc_runtime_client(d->runtime), roots, n, err);
-    buf_done(&all);
+    if (r < 0)
+        return r;
+    r = rpc_client_set_roots(rpc_runtime_client(d->runtime), roots.names, roots.n, err);
+    config_roots_done(&roots);
     return r;
 }
 
@@ -318,7 +284,9 @@ static int start_gateway(struct daemon *d, struct err *err)
 
     if (snprintf(list, sizeof list, "%s", d->settings.plugins) >= (int)sizeof list)
         return err_set(err, WSPR_EINVAL, "the list of plugins is too long");
-    opts.n_plugins = split_commas(list, names, PLUGINS_MAX);
+    opts.n_plugins = config_split(list, names, PLUGINS_MAX);
+    if (opts.n_plugins > PLUGINS_MAX)
+        return err_set(err, WSPR_EINVAL, "the list of plugins is too long");
     r = gateway_new(&opts, &d->gateway, err);
     if (r < 0)
         return r;

@@ -1,6 +1,9 @@
 #include "config.h"
 
+#include <stdlib.h>
+
 #include "config/option.h"
+#include "config/roots.h"
 #include "tap.h"
 
 struct settings {
@@ -95,7 +98,85 @@ static void help_shows_every_option(void)
     TAP_IS(strstr(text, "(default 8124)") != NULL);
 }
 
+static void lists_are_split(void)
+{
+    char text[] = " a,,b c ,\t, d";
+    const char *parts[2] = {NULL, NULL};
+
+    TAP_IS(config_split(text, parts, 2) == 3);
+    TAP_IS(strcmp(parts[0], "a") == 0 && strcmp(parts[1], "b c") == 0);
+    TAP_IS(config_split(NULL, parts, 2) == 0);
+}
+
+static void set(const char *name, const char *value)
+{
+    TAP_IS(value != NULL ? setenv(name, value, 1) == 0 : unsetenv(name) == 0);
+}
+
+static void roots_of_the_environment(void)
+{
+    static const struct {
+        const char *first, *second, *old; /* NAMESPACE_ROOT, NAMESPACE_ROOT2, MOUNTTABLE_ROOT */
+        size_t n;
+        const char *names[3];
+        const char *error;
+    } cases[] = {
+        {NULL, NULL, NULL, 0, {NULL}, NULL},
+        {"", NULL, NULL, 0, {NULL}, NULL},
+        {"/h:1", NULL, "/old:1", 1, {"/h:1"}, NULL},
+        {"/h:1, /h:2/x,", NULL, NULL, 2, {"/h:1", "/h:2/x"}, NULL},
+        {"/h:1", "/h:2,/h:3", NULL, 3, {"/h:1", "/h:2", "/h:3"}, NULL},
+        {NULL, "/h:2", NULL, 1, {"/h:2"}, NULL},
+        {NULL, NULL, "/old:1,/old:2", 2, {"/old:1", "/old:2"}, NULL},
+        {"/h:1,h:2", NULL, NULL, 0, {NULL}, "[\"h:2\"]"},
+        {"//h:1", NULL, NULL, 0, {NULL}, "[\"//h:1\"]"},
+        {NULL, NULL, "old", 0, {NULL}, "[\"old\"]"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct config_roots roots;
+        struct err e = ERR_INIT;
+        int r;
+
+        set("NAMESPACE_ROOT", cases[i].first);
+        set("NAMESPACE_ROOT2", cases[i].second);
+        set("MOUNTTABLE_ROOT", cases[i].old);
+        r = config_roots_of_process(&roots, &e);
+        TAP_OK(r == (cases[i].error != NULL ? WSPR_EINVAL : 0), "case %zu: %d", i, r);
+        if (cases[i].error != NULL)
+            TAP_OK(strstr(err_text(&e), cases[i].error) != NULL, "got: %s", err_text(&e));
+        else
+            TAP_OK(roots.n == cases[i].n, "case %zu: %zu roots", i, roots.n);
+        for (size_t k = 0; r == 0 && k < roots.n && k < cases[i].n; k++)
+            TAP_OK(strcmp(roots.names[k], cases[i].names[k]) == 0, "got: %s", roots.names[k]);
+        if (r == 0)
+            config_roots_done(&roots);
+        err_done(&e);
+    }
+}
+
+static void roots_have_limits(void)
+{
+    static char many[CONFIG_ROOTS_MAX * 3 + 8], longest[70000];
+    struct config_roots roots;
+    struct err e = ERR_INIT;
+
+    for (size_t i = 0; i <= CONFIG_ROOTS_MAX; i++)
+        memcpy(many + 3 * i, "/a,", 3);
+    TAP_IS(config_roots_parse(many, &roots, &e) == WSPR_EINVAL);
+    TAP_OK(strcmp(err_text(&e), "65 namespace roots are too many") == 0, "got: %s", err_text(&e));
+    many[3 * CONFIG_ROOTS_MAX] = '\0';
+    TAP_IS(config_roots_parse(many, &roots, &e) == 0 && roots.n == CONFIG_ROOTS_MAX);
+    config_roots_done(&roots);
+    memset(longest, '/', sizeof longest - 1);
+    TAP_IS(config_roots_parse(longest, &roots, &e) < 0);
+    err_done(&e);
+}
+
 static const struct tap_case config_cases[] = {
+    {"lists are split", lists_are_split},
+    {"roots of the environment", roots_of_the_environment},
+    {"roots have limits", roots_have_limits},
     {"forms of the command line", forms_of_the_command_line},
     {"bad options are named", bad_options_are_named},
     {"help shows every option", help_shows_every_option},
