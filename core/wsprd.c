@@ -2,7 +2,7 @@
  * wsprd: the gateway between web pages and the network. This file reads the options, starts the
  * parts in order, and stops them in the reverse order:
  *
- *     worker, offload pool -> identity -> runtime -> sample service -> gateway
+ *     worker, offload pool -> identity -> runtime -> embedded network -> gateway
  */
 #include "config.h"
 
@@ -23,11 +23,10 @@
 #include "rpc/client.h"
 #include "rpc/resolve.h"
 #include "rpc/runtime.h"
-#include "rpc/server.h"
 #include "security/identity.h"
 #include "security/trust.h"
+#include "services/embedded.h"
 #include "services/identity_file.h"
-#include "services/sample.h"
 #include "wspr/version.h"
 
 #define EXIT_USAGE  2
@@ -45,6 +44,7 @@ struct settings {
     const char *vproxy;
     const char *plugin_dir;
     const char *plugins;
+    const char *state_dir;
     bool no_embedded;
     bool legacy_peers;
     bool strict_utf8;
@@ -63,7 +63,12 @@ static const struct config_option option_rows[] = {
      "without effect while pages cannot serve",
      0, 0},
     {"no-embedded", CONFIG_BOOL, AT(no_embedded), "false", NULL,
-     "do not run the sample service inside", 0, 0},
+     "without roots of names: do not run a mount table and the\nsample service inside", 0, 0},
+    {"state-dir", CONFIG_STRING, AT(state_dir), "", "DIR",
+     "where the identity is kept that is made at the first start;\n"
+     "if empty: $STATE_DIRECTORY, $XDG_STATE_HOME/wspr or\n"
+     "~/.local/state/wspr",
+     0, 0},
     {"legacy-peers", CONFIG_BOOL, AT(legacy_peers), LEGACY_DEFAULT, NULL,
      "accept the broken cipher RC4 from peers of 2014, which know nothing else", 0, 0},
     {"strict-utf8", CONFIG_BOOL, AT(strict_utf8), "false", NULL,
@@ -98,9 +103,8 @@ struct daemon {
     struct security_private *identity;
     struct security_trust *trust;
     struct rpc_runtime *runtime;
-    struct sample *sample; /* NULL with -no-embedded */
-    struct rpc_server *sample_server;
-    const char *sample_endpoint;
+    size_t n_roots;            /* that the environment names */
+    struct embedded *embedded; /* NULL with -no-embedded, or if there are roots */
     struct gateway *gateway;
     bool stopping;
 };
@@ -114,11 +118,13 @@ static void print_usage(FILE *out)
           "Options:\n",
           out);
     config_print_help(&options, out);
-    fputs("\nEnvironment:\n"
-          "  VEYRON_IDENTITY   file with the identity to run under; a fresh one if it is not set\n"
-          "  NAMESPACE_ROOT    mount tables from which names are resolved, separated by commas\n"
-          "\nExit status: 0 after a signal, 1 if it cannot run, 2 for a wrong option.\n",
-          out);
+    fputs(
+        "\nEnvironment:\n"
+        "  VEYRON_IDENTITY   file with the identity to run under, instead of the one that is kept\n"
+        "  NAMESPACE_ROOT    mount tables from which names are resolved, separated by commas;\n"
+        "                    without any, wsprd runs one of its own, with a sample service\n"
+        "\nExit status: 0 after a signal, 1 if it cannot run, 2 for a wrong option.\n",
+        out);
 }
 
 static void warn_inert(void *arg, const char *name)
@@ -169,13 +175,11 @@ static void runtime_stopped(void *arg)
     loop_worker_stop(d->worker);
 }
 
-static void sample_stopped(void *arg)
+static void embedded_is_stopped(void *arg)
 {
     struct daemon *d = arg;
 
-    d->sample_server = NULL;
-    sample_free(d->sample);
-    d->sample = NULL;
+    d->embedded = NULL;
     rpc_runtime_stop(d->runtime, runtime_stopped, d);
 }
 
@@ -184,10 +188,10 @@ static void gateway_is_stopped(void *arg)
     struct daemon *d = arg;
 
     d->gateway = NULL;
-    if (d->sample_server != NULL)
-        rpc_server_stop(d->sample_server, STOP_GRACE, sample_stopped, d);
+    if (d->embedded != NULL)
+        embedded_stop(d->embedded, STOP_GRACE, embedded_is_stopped, d);
     else
-        sample_stopped(d);
+        embedded_is_stopped(d);
 }
 
 /* Stops what runs, from the gateway down to the loop. */
@@ -212,30 +216,6 @@ static void signal_came(void *arg, int number)
 
 /* ---- starting ---- */
 
-/* The embedded service is for trying out: everybody on this machine may use it. */
-static int admit_everybody(void *arg, struct rpc_scall *call, struct err *err)
-{
-    return 0;
-}
-
-static int start_sample(struct daemon *d, struct err *err)
-{
-    static const struct rpc_authorizer open_to_all = {admit_everybody, NULL};
-    struct sample_opts sample_opts = {.authorizer = &open_to_all};
-    struct rpc_server_opts opts = {0};
-    int r;
-
-    if (d->settings.no_embedded)
-        return 0;
-    d->sample = sample_new(&sample_opts);
-    if (d->sample == NULL)
-        return err_set(err, WSPR_ENOMEM, "out of memory");
-    r = rpc_server_new(d->runtime, &opts, sample_dispatcher(d->sample), &d->sample_server, err);
-    if (r == 0)
-        r = rpc_server_listen(d->sample_server, "127.0.0.1:0", &d->sample_endpoint, err);
-    return r;
-}
-
 static int start_runtime(struct daemon *d, struct err *err)
 {
     struct rpc_runtime_opts opts = {
@@ -244,7 +224,7 @@ static int start_runtime(struct daemon *d, struct err *err)
         .log = &d->log,
         .legacy_peers = d->settings.legacy_peers,
     };
-    int r = identity_of_process(&d->identity, &d->trust, err);
+    int r = identity_of_daemon(d->settings.state_dir, &d->log, &d->identity, &d->trust, err);
 
     if (r < 0)
         return r;
@@ -262,8 +242,35 @@ static int set_roots(struct daemon *d, struct err *err)
     if (r < 0)
         return r;
     r = rpc_client_set_roots(rpc_runtime_client(d->runtime), roots.names, roots.n, err);
+    d->n_roots = roots.n;
     config_roots_done(&roots);
     return r;
+}
+
+/* A daemon that belongs to no network is one by itself. */
+static int start_embedded(struct daemon *d, struct err *err)
+{
+    const char *root;
+    int r;
+
+    if (d->n_roots > 0 || d->settings.no_embedded)
+        return 0;
+    d->embedded = embedded_new(d->worker, d->runtime);
+    if (d->embedded == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    r = embedded_start(d->embedded, err);
+    if (r < 0)
+        return r;
+    root = embedded_root(d->embedded);
+    return rpc_client_set_roots(rpc_runtime_client(d->runtime), &root, 1, err);
+}
+
+/* What pages are told: the variable as it is, blanks and empty parts included. */
+static const char *roots_for_pages(const struct daemon *d)
+{
+    if (d->embedded != NULL)
+        return embedded_root(d->embedded);
+    return d->n_roots > 0 ? getenv("NAMESPACE_ROOT") : NULL;
 }
 
 static int start_gateway(struct daemon *d, struct err *err)
@@ -277,7 +284,7 @@ static int start_gateway(struct daemon *d, struct err *err)
         .log = &d->log,
         .plugin_dir = d->settings.plugin_dir,
         .plugins = names,
-        .roots = getenv("NAMESPACE_ROOT"),
+        .roots = roots_for_pages(d),
         .strict_utf8 = d->settings.strict_utf8,
     };
     int r;
@@ -310,7 +317,7 @@ static int start(struct daemon *d, struct err *err)
     if (r == 0)
         r = set_roots(d, err);
     if (r == 0)
-        r = start_sample(d, err);
+        r = start_embedded(d, err);
     if (r == 0)
         r = start_gateway(d, err);
     return r;
@@ -333,14 +340,14 @@ static void finish(struct daemon *d)
 static void print_welcome(const struct daemon *d)
 {
     printf("Listening at: ws://127.0.0.1:%u/ws\n", gateway_port(d->gateway));
-    if (d->sample != NULL) {
-        printf("Sample service: /%s//cache\n", d->sample_endpoint);
-        printf("To try it, send this on the WebSocket:\n"
-               "{\"id\":1,\"type\":0,\"data\":\"{\\\"name\\\":\\\"/%s//cache\\\","
+    if (d->embedded != NULL)
+        printf("Mount table: %s\n"
+               "Sample service: " EMBEDDED_CACHE "\n"
+               "To try it, send this on the WebSocket:\n"
+               "{\"id\":1,\"type\":0,\"data\":\"{\\\"name\\\":\\\"" EMBEDDED_CACHE "\\\","
                "\\\"method\\\":\\\"set\\\",\\\"inArgs\\\":[\\\"greeting\\\",\\\"hello\\\"],"
                "\\\"numOutArgs\\\":1}\"}\n",
-               d->sample_endpoint);
-    }
+               embedded_root(d->embedded));
     fflush(stdout);
 }
 

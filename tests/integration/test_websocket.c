@@ -71,7 +71,7 @@ static bool stop_wsprd(void)
 /* Sees that a wsprd with this root runs. */
 static bool need_wsprd(const char *root)
 {
-    static const char *const alone[] = {NULL};
+    static const char *const alone[] = {"-no-embedded", NULL};
     bool same =
         (root == NULL) == (wsprd_root == NULL) && (root == NULL || strcmp(root, wsprd_root) == 0);
 
