@@ -49,8 +49,7 @@ int rpc_request_put(struct vom_enc *enc, struct buf *out, const struct rpc_reque
     return vom_enc_end(enc, NULL);
 }
 
-/* Errors travel as verror.Standard inside the interface (spec: ipc 6.2). */
-static int put_error(struct vom_enc *enc, struct buf *out, const struct err *e)
+int rpc_error_put(struct vom_enc *enc, struct buf *out, const struct err *e)
 {
     const char *id = err_id(e);
     int last = -1;
@@ -79,7 +78,7 @@ int rpc_response_put(struct vom_enc *enc, struct buf *out, const struct rpc_resp
         return r;
     if (rs->error.code != 0) {
         put_field(out, &last, VOM_RESPONSE_ERROR);
-        r = put_error(enc, out, &rs->error);
+        r = rpc_error_put(enc, out, &rs->error);
         if (r < 0) {
             vom_enc_abort(enc);
             return r;

@@ -38,6 +38,8 @@ int rpc_request_get(struct vom_dec *dec, const struct vom_msg *msg, struct rpc_r
                     struct err *err);
 int rpc_response_get(struct vom_dec *dec, const struct vom_msg *msg, struct arena *a,
                      struct rpc_response *ret_rs, struct err *err);
+/* Writes an error inside a message, as the verror.Standard that it travels as (spec: ipc 6.2). */
+int rpc_error_put(struct vom_enc *enc, struct buf *out, const struct err *e);
 /* Sets *e from a decoded error value: 1; or 0 if it is nil, WSPR_ETYPE if it is no error. */
 int rpc_error_of_value(const struct vom_value *v, struct err *e);
 

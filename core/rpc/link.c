@@ -30,55 +30,11 @@ static void link_tick(void *arg)
     link_set_timer(l);
 }
 
-/* ---- jobs: slow handshake steps on the pool's threads ---- */
-
-struct link_job {
-    struct loop_job job;
-    struct vc_job *vc_job;
-    struct rpc_runtime *rt;
-};
-
-static void link_job_work(void *arg)
-{
-    struct link_job *j = arg;
-
-    vc_job_run(j->vc_job);
-}
-
-static void link_job_done(void *arg, int status)
-{
-    struct link_job *j = arg;
-
-    if (status < 0)
-        vc_job_cancel(j->vc_job);
-    vc_job_done(j->vc_job);
-    j->rt->jobs--;
-    rpc_runtime_check_stopped(j->rt);
-    free(j);
-}
-
-static void link_work(void *arg, struct vc_job *vc_job)
+static void link_work(void *arg, struct vc_job *job)
 {
     struct rpc_link *l = arg;
-    struct rpc_runtime *rt = l->rt;
-    struct link_job *j = rt->offload != NULL ? malloc(sizeof *j) : NULL;
 
-    if (j != NULL) {
-        j->vc_job = vc_job;
-        j->rt = rt;
-        loop_job_init(&j->job, link_job_work, link_job_done, j);
-        if (loop_offload_submit(rt->offload, rt->worker, LOOP_LANE_CPU, &j->job) == 0) {
-            rt->jobs++;
-            return;
-        }
-        free(j);
-        /* A full pool means that many handshakes wait: this one fails rather than block the loop.
-         */
-        vc_job_cancel(vc_job);
-    } else {
-        vc_job_run(vc_job);
-    }
-    vc_job_done(vc_job);
+    rpc_jobs_submit(&l->rt->jobs, job);
 }
 
 /* ---- the end ---- */
@@ -149,9 +105,17 @@ static int link_accept_vc(void *arg, struct vc *vc, struct span dst, struct span
 {
     struct rpc_link *l = arg;
 
-    if (l->server == NULL)
+    struct rpc_server *server = l->server;
+
+    if (l->listener != NULL) {
+        int r = rpc_listener_find(l->listener, dst, &server, e);
+
+        if (r < 0)
+            return r;
+    }
+    if (server == NULL)
         return err_set(e, WSPR_ECLOSED, "VCs not accepted");
-    return rpc_server_accept_vc(l->server, vc, dst, src, ret_how, e);
+    return rpc_server_accept_vc(server, vc, l->listener != NULL, src, ret_how, e);
 }
 
 static void link_failed(void *arg, const struct err *why)
@@ -212,7 +176,7 @@ static int link_up(struct rpc_link *l)
 {
     struct vc_vif_opts opts = {
         .dialled = l->dialled,
-        .accepting = l->server != NULL,
+        .accepting = l->server != NULL || l->listener != NULL,
         .now = loop_worker_now(l->rt->worker),
     };
     char name[2 * LOOP_ADDR_TEXT + 32];
@@ -252,6 +216,14 @@ static void link_last(void *arg)
     link_over(arg, NULL);
 }
 
+static void link_tell_later(void *arg)
+{
+    struct rpc_link *l = arg;
+
+    if (!l->over)
+        link_tell(l, l, NULL);
+}
+
 static struct rpc_link *link_new(struct rpc_runtime *rt, const char *address, bool dialled)
 {
     size_t len = strlen(address);
@@ -265,6 +237,7 @@ static struct rpc_link *link_new(struct rpc_runtime *rt, const char *address, bo
     list_init(&l->waiters);
     loop_timer_init(&l->timer, rt->worker, link_tick, l);
     loop_timer_init(&l->last, rt->worker, link_last, l);
+    loop_task_init(&l->tell, link_tell_later, l);
     loop_task_init(&l->end, link_end, l);
     list_push_back(&rt->links, &l->node);
     rt->stats.links++;
@@ -286,44 +259,32 @@ static const struct loop_sock_opts link_sock_opts = {
 
 /* ---- for the files of core/rpc ---- */
 
-static void link_tell_later(void *arg)
-{
-    struct rpc_link *l = arg;
-
-    if (!l->over)
-        link_tell(l, l, NULL);
-}
-
 static struct rpc_link *link_find(struct rpc_runtime *rt, const char *address)
 {
     LIST_FOREACH (node, &rt->links) {
         struct rpc_link *l = LIST_OBJECT(node, struct rpc_link, node);
 
-        if (l->dialled && !l->over && !l->closing && strcmp(l->address, address) == 0)
+        if (l->dialled && l->server == NULL && !l->over && !l->closing &&
+            strcmp(l->address, address) == 0)
             return l;
     }
     return NULL;
 }
 
-int rpc_link_get(struct rpc_runtime *rt, const char *address, struct rpc_link_waiter *w,
-                 struct err *err)
+/* Begins to dial; the waiter is told. */
+static int link_dial(struct rpc_runtime *rt, const char *address, struct rpc_server *server,
+                     struct rpc_link_waiter *w, struct err *err)
 {
-    struct rpc_link *l = link_find(rt, address);
     struct loop_sock_opts opts = link_sock_opts;
+    struct rpc_link *l;
     int r;
 
     if (rt->stopping)
         return err_set(err, WSPR_ECLOSED, "the runtime is stopping");
-    if (l != NULL) {
-        list_push_back(&l->waiters, &w->node);
-        if (l->vif != NULL && !loop_task_queued(&l->tell))
-            loop_worker_later(rt->worker, &l->tell);
-        return 0;
-    }
     l = link_new(rt, address, true);
     if (l == NULL)
         return err_set(err, WSPR_ENOMEM, "out of memory");
-    loop_task_init(&l->tell, link_tell_later, l);
+    l->server = server;
     opts.arg = l;
     rt->stats.dials++;
     r = loop_sock_dial(rt->worker, rt->offload, address, 0, &opts, &l->sock, err);
@@ -335,8 +296,27 @@ int rpc_link_get(struct rpc_runtime *rt, const char *address, struct rpc_link_wa
     return 0;
 }
 
+int rpc_link_get(struct rpc_runtime *rt, const char *address, struct rpc_link_waiter *w,
+                 struct err *err)
+{
+    struct rpc_link *l = rt->stopping ? NULL : link_find(rt, address);
+
+    if (l == NULL)
+        return link_dial(rt, address, NULL, w, err);
+    list_push_back(&l->waiters, &w->node);
+    if (l->vif != NULL && !loop_task_queued(&l->tell))
+        loop_worker_later(rt->worker, &l->tell);
+    return 0;
+}
+
+int rpc_link_dial(struct rpc_runtime *rt, const char *address, struct rpc_server *server,
+                  struct rpc_link_waiter *w, struct err *err)
+{
+    return link_dial(rt, address, server, w, err);
+}
+
 int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
-                   struct rpc_server *server, struct err *err)
+                   struct rpc_server *server, struct rpc_listener *listener, struct err *err)
 {
     struct loop_sock_opts opts = link_sock_opts;
     char address[LOOP_ADDR_TEXT];
@@ -352,8 +332,8 @@ int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
         loop_listener_drop(fd);
         return err_set(err, WSPR_ENOMEM, "out of memory");
     }
-    loop_task_init(&l->tell, link_tell_later, l);
     l->server = server;
+    l->listener = listener;
     opts.arg = l;
     r = loop_sock_adopt(rt->worker, fd, &opts, &l->sock, err);
     if (r < 0) {

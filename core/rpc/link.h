@@ -17,6 +17,7 @@
 #include "vc/vif.h"
 
 struct rpc_link;
+struct rpc_listener;
 struct rpc_server;
 
 /* Somebody who waits for a dialled link; told exactly once unless removed before. */
@@ -30,8 +31,9 @@ struct rpc_link {
     struct list node; /* in the runtime's list */
     struct rpc_runtime *rt;
     struct loop_sock *sock;
-    struct vc_vif *vif;        /* NULL while dialling */
-    struct rpc_server *server; /* accepts circuits; NULL: none are accepted */
+    struct vc_vif *vif;            /* NULL while dialling */
+    struct rpc_server *server;     /* accepts circuits; NULL: none are accepted, or */
+    struct rpc_listener *listener; /* its servers do */
     struct list waiters;
     struct loop_timer timer; /* of the engine */
     struct loop_timer last;  /* until which an orderly end may take */
@@ -52,11 +54,17 @@ struct rpc_link {
 int rpc_link_get(struct rpc_runtime *rt, const char *address, struct rpc_link_waiter *w,
                  struct err *err);
 /*
- * Takes an accepted connection, in any case; circuits on it are the server's. WSPR_ELIMIT if there
- * are too many.
+ * Dials a link of its own, which rpc_link_get() does not give to others, for the server that
+ * accepts the circuits that come through it. The waiter is told as above. WSPR_ENOMEM.
+ */
+int rpc_link_dial(struct rpc_runtime *rt, const char *address, struct rpc_server *server,
+                  struct rpc_link_waiter *w, struct err *err);
+/*
+ * Takes an accepted connection, in any case; circuits on it are the server's, or, if that is NULL,
+ * those of the listener's servers. WSPR_ELIMIT if there are too many.
  */
 int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
-                   struct rpc_server *server, struct err *err);
+                   struct rpc_server *server, struct rpc_listener *listener, struct err *err);
 /* Orderly end: flows are closed, then the connection. */
 void rpc_link_shutdown(struct rpc_link *link);
 /* Ends at once with a reason. */

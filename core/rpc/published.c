@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
@@ -35,19 +36,32 @@ static int publish_failed(int r, struct err *err)
     return r < 0 ? err_set(err, r, "%s", err_code_text(r)) : 0;
 }
 
-int rpc_server_publish_endpoint(struct rpc_server *s, struct err *err)
+/* The form in which an endpoint is mounted, with its length. */
+static struct span published_form(const struct rpc_server *s, const char *endpoint,
+                                  char form[NAMING_ENDPOINT_TEXT_MAX + 4])
 {
-    struct buf form = BUF_INIT(NAMING_ENDPOINT_TEXT_MAX + 3);
-    int r;
+    int n =
+        snprintf(form, NAMING_ENDPOINT_TEXT_MAX + 4, "/%s%s", endpoint, s->mount_table ? "" : "//");
 
-    if (s->publisher == NULL || s->endpoint[0] == '\0')
+    return span_of(form, (size_t)n);
+}
+
+int rpc_server_add_endpoint(struct rpc_server *s, const char *endpoint, struct err *err)
+{
+    char form[NAMING_ENDPOINT_TEXT_MAX + 4];
+
+    if (s->publisher == NULL || endpoint == NULL || endpoint[0] == '\0')
         return 0;
-    buf_printf(&form, "/%s%s", s->endpoint, s->mount_table ? "" : "//");
-    r = buf_error(&form);
-    if (r == 0)
-        r = rpc_publisher_add_server(s->publisher, buf_span(&form));
-    buf_done(&form);
-    return publish_failed(r, err);
+    return publish_failed(rpc_publisher_add_server(s->publisher, published_form(s, endpoint, form)),
+                          err);
+}
+
+void rpc_server_remove_endpoint(struct rpc_server *s, const char *endpoint)
+{
+    char form[NAMING_ENDPOINT_TEXT_MAX + 4];
+
+    if (s->publisher != NULL && !s->closing)
+        rpc_publisher_remove_server(s->publisher, published_form(s, endpoint, form));
 }
 
 int rpc_server_publish(struct rpc_server *s, struct span name, struct err *err)
@@ -61,7 +75,9 @@ int rpc_server_publish(struct rpc_server *s, struct span name, struct err *err)
         if (s->publisher == NULL)
             return err_set(err, WSPR_ENOMEM, "out of memory");
     }
-    r = rpc_server_publish_endpoint(s, err);
+    r = rpc_server_add_endpoint(s, s->endpoint, err);
+    if (r == 0)
+        r = rpc_server_add_endpoint(s, rpc_server_relay_endpoint(s), err);
     return r < 0 ? r : publish_failed(rpc_publisher_add_name(s->publisher, name), err);
 }
 

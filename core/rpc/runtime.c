@@ -57,12 +57,28 @@ static struct vc_pool *runtime_pool(const struct rpc_limits *l)
     return vc_pool_new(&limits, key);
 }
 
-static int runtime_draw_ids(struct rpc_runtime *rt)
+int rpc_draw_rid(struct naming_rid *ret_rid)
 {
     do {
-        if (gnutls_rnd(GNUTLS_RND_NONCE, rt->rid.b, sizeof rt->rid.b) < 0)
+        if (gnutls_rnd(GNUTLS_RND_NONCE, ret_rid->b, sizeof ret_rid->b) < 0)
             return WSPR_ECRYPTO;
-    } while (naming_rid_is_reserved(&rt->rid));
+    } while (naming_rid_is_reserved(ret_rid));
+    return 0;
+}
+
+int64_t rpc_spread(int64_t delay)
+{
+    uint32_t r = 0;
+
+    if (gnutls_rnd(GNUTLS_RND_NONCE, &r, sizeof r) < 0)
+        r = 0;
+    return delay / 2 + (int64_t)((double)(delay / 2) * (r / 4294967296.0));
+}
+
+static int runtime_draw_ids(struct rpc_runtime *rt)
+{
+    if (rpc_draw_rid(&rt->rid) < 0)
+        return WSPR_ECRYPTO;
     if (gnutls_rnd(GNUTLS_RND_NONCE, &rt->hash_key, sizeof rt->hash_key) < 0)
         return WSPR_ECRYPTO;
     return 0;
@@ -101,6 +117,17 @@ static void runtime_stopped(void *arg)
         stopped(stopped_arg);
 }
 
+void rpc_runtime_check_stopped(struct rpc_runtime *rt)
+{
+    if (rt->stopping && list_empty(&rt->links) && list_empty(&rt->servers) && rt->jobs.out == 0)
+        loop_worker_reap(rt->worker, &rt->stop_task);
+}
+
+static void runtime_job_back(void *arg)
+{
+    rpc_runtime_check_stopped(arg);
+}
+
 int rpc_runtime_new(const struct rpc_runtime_opts *opts, struct rpc_runtime **ret_rt,
                     struct err *err)
 {
@@ -113,6 +140,7 @@ int rpc_runtime_new(const struct rpc_runtime_opts *opts, struct rpc_runtime **re
     rt->worker = opts->worker;
     rt->offload = opts->offload;
     rt->log = opts->log;
+    rt->jobs = (struct rpc_jobs){rt->worker, rt->offload, 0, runtime_job_back, rt};
     rt->limits = opts->limits;
     limits_complete(&rt->limits);
     list_init(&rt->links);
@@ -142,12 +170,6 @@ int rpc_runtime_new(const struct rpc_runtime_opts *opts, struct rpc_runtime **re
 out:
     runtime_free(rt);
     return r;
-}
-
-void rpc_runtime_check_stopped(struct rpc_runtime *rt)
-{
-    if (rt->stopping && list_empty(&rt->links) && list_empty(&rt->servers) && rt->jobs == 0)
-        loop_worker_reap(rt->worker, &rt->stop_task);
 }
 
 void rpc_runtime_stop(struct rpc_runtime *rt, void (*done)(void *arg), void *arg)

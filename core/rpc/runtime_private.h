@@ -8,11 +8,13 @@
 #include "loop/timer.h"
 #include "loop/worker.h"
 #include "naming/endpoint.h"
+#include "rpc/jobs.h"
 #include "rpc/runtime.h"
 #include "vc/tls.h"
 #include "vc/vif.h"
 
 struct rpc_client;
+struct rpc_listener;
 struct rpc_server;
 
 struct rpc_runtime {
@@ -32,11 +34,16 @@ struct rpc_runtime {
     struct list servers; /* struct rpc_server */
     struct loop_timer sweep;
     bool stopping;
-    unsigned jobs; /* handshake steps that are out */
+    struct rpc_jobs jobs; /* handshake steps that are out */
     void (*stopped)(void *arg);
     void *stopped_arg;
     struct loop_task stop_task;
 };
+
+/* A routing id at random. WSPR_ECRYPTO. */
+int rpc_draw_rid(struct naming_rid *ret_rid);
+/* Somewhere between half and all of a delay, at random. */
+int64_t rpc_spread(int64_t delay);
 
 /* Tells a stopping runtime that something of it has gone. */
 void rpc_runtime_check_stopped(struct rpc_runtime *rt);
@@ -48,8 +55,12 @@ void rpc_client_free(struct rpc_client *client);
 void rpc_client_stop(struct rpc_client *client);
 void rpc_client_sweep(struct rpc_client *client, int64_t now);
 
-/* Of server.c: what a link asks when a peer opens a circuit. */
-int rpc_server_accept_vc(struct rpc_server *server, struct vc *vc, struct span dst, struct span src,
+/* Of server.c: what a link asks when a peer opens a circuit. shared: the link is not the server's
+ * alone. */
+int rpc_server_accept_vc(struct rpc_server *server, struct vc *vc, bool shared, struct span src,
                          struct vc_accept *ret_how, struct err *err);
+/* Of listener.c: the server that a peer wants. */
+int rpc_listener_find(struct rpc_listener *listener, struct span dst,
+                      struct rpc_server **ret_server, struct err *err);
 
 #endif

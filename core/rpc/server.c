@@ -24,13 +24,10 @@ const struct rpc_authorizer rpc_authorizer_all = {authorize_all, NULL};
 
 static void scircuit_free(struct rpc_scircuit *c)
 {
-    struct rpc_server *s = c->server;
-
     list_remove(&c->node);
     vc_close(c->vc);
-    s->rt->stats.vcs--;
+    c->server->rt->stats.vcs--;
     free(c);
-    rpc_server_check_stopped(s);
 }
 
 static void scircuit_ready(void *arg, struct vc *vc)
@@ -50,10 +47,12 @@ static void scircuit_ready(void *arg, struct vc *vc)
 static void scircuit_closed(void *arg, struct vc *vc, const struct err *why)
 {
     struct rpc_scircuit *c = arg;
+    struct rpc_server *s = c->server;
 
     if (!c->ready)
-        c->server->rt->stats.handshakes_failed++;
+        s->rt->stats.handshakes_failed++;
     scircuit_free(c);
+    rpc_server_check_stopped(s);
 }
 
 static int scircuit_accept(void *arg, struct vc *vc, struct vc_flow *flow)
@@ -71,7 +70,7 @@ static const struct vc_ops scircuit_ops = {
     .accept = scircuit_accept,
 };
 
-int rpc_server_accept_vc(struct rpc_server *s, struct vc *vc, struct span dst, struct span src,
+int rpc_server_accept_vc(struct rpc_server *s, struct vc *vc, bool shared, struct span src,
                          struct vc_accept *ret_how, struct err *err)
 {
     struct rpc_scircuit *c;
@@ -89,6 +88,7 @@ int rpc_server_accept_vc(struct rpc_server *s, struct vc *vc, struct span dst, s
     }
     c->server = s;
     c->vc = vc;
+    c->shared = shared;
     list_push_back(&s->circuits, &c->node);
     s->rt->stats.vcs++;
     ret_how->security = VC_SECURE;
@@ -105,7 +105,7 @@ static void server_accepted(void *arg, int fd, const struct loop_addr *peer)
     struct rpc_server *s = arg;
     struct err e = ERR_INIT;
 
-    if (rpc_link_adopt(s->rt, fd, peer, s, &e) < 0)
+    if (rpc_link_adopt(s->rt, fd, peer, s, NULL, &e) < 0)
         log_write(s->rt->log, LOG_LEVEL_WARN, "rpc", "a connection is dropped: %s", err_text(&e));
     err_done(&e);
 }
@@ -122,29 +122,35 @@ static const struct loop_listener_ops server_listener_ops = {
     .trouble = server_trouble,
 };
 
+int rpc_server_set_address(struct rpc_server *s, const char *address, struct err *err)
+{
+    struct naming_endpoint ep;
+    int r = naming_endpoint_make(&ep, span_str("tcp"), span_str(address), &s->rid, err);
+
+    if (r < 0)
+        return r;
+    naming_endpoint_text(&ep, s->endpoint);
+    r = rpc_server_add_endpoint(s, s->endpoint, err);
+    if (r < 0)
+        s->endpoint[0] = '\0';
+    return r;
+}
+
 int rpc_server_listen(struct rpc_server *s, const char *address, const char **ret_endpoint,
                       struct err *err)
 {
     char text[LOOP_ADDR_TEXT];
-    struct naming_endpoint ep;
     int r;
 
     if (s->closing)
         return err_set(err, WSPR_EABORTED, "ipc: server is stopped");
-    if (s->listener != NULL)
+    if (s->listener != NULL || s->shared != NULL)
         return err_set(err, WSPR_EEXISTS, "the server listens already");
     r = loop_listener_new(s->rt->worker, address, &server_listener_ops, s, &s->listener, err);
     if (r < 0)
         return r;
     loop_addr_text(loop_listener_addr(s->listener), text);
-    r = naming_endpoint_make(&ep, span_str("tcp"), span_str(text), &s->rt->rid, err);
-    if (r < 0) {
-        loop_listener_free(s->listener);
-        s->listener = NULL;
-        return r;
-    }
-    naming_endpoint_text(&ep, s->endpoint);
-    r = rpc_server_publish_endpoint(s, err);
+    r = rpc_server_set_address(s, text, err);
     if (r < 0) {
         loop_listener_free(s->listener);
         s->listener = NULL;
@@ -161,7 +167,9 @@ static void server_free(struct rpc_server *s)
     if (s == NULL)
         return;
     list_remove(&s->node);
+    list_remove(&s->at_listener);
     loop_listener_free(s->listener);
+    rpc_relaying_free(s->relaying);
     rpc_scall_free_spare(s);
     security_acl_free(s->default_acl);
     security_private_unref(s->identity);
@@ -181,9 +189,16 @@ static void server_stopped(void *arg)
     rpc_runtime_check_stopped(rt);
 }
 
-/* Ends the links of the server: with the last call its circuits are of no use any more. */
+/* Ends the links of the server, and its circuits on links that it shares: with the last call they
+ * are of no use any more. */
 static void server_close_links(struct rpc_server *s)
 {
+    LIST_FOREACH_SAFE (node, after, &s->circuits) {
+        struct rpc_scircuit *c = LIST_OBJECT(node, struct rpc_scircuit, node);
+
+        if (c->shared)
+            scircuit_free(c);
+    }
     LIST_FOREACH_SAFE (node, after, &s->rt->links) {
         struct rpc_link *l = LIST_OBJECT(node, struct rpc_link, node);
 
@@ -224,6 +239,7 @@ int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
                    struct err *err)
 {
     struct rpc_server *s = calloc(1, sizeof *s);
+    int r;
 
     if (s == NULL)
         return err_set(err, WSPR_ENOMEM, "out of memory");
@@ -231,6 +247,7 @@ int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
     s->dispatcher = *dispatcher;
     s->max_calls = opts->max_calls > 0 ? opts->max_calls : SERVER_MAX_CALLS;
     list_init(&s->node);
+    list_init(&s->at_listener);
     list_init(&s->circuits);
     list_init(&s->calls);
     list_init(&s->spare);
@@ -240,9 +257,10 @@ int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
     loop_task_init(&s->stop_task, server_stopped, s);
     s->identity = security_private_ref(opts->identity != NULL ? opts->identity : rt->identity);
     s->default_acl = security_acl_default(security_private_public(s->identity), rt->trust);
-    if (s->default_acl == NULL) {
+    if (s->default_acl == NULL || rpc_draw_rid(&s->rid) < 0) {
+        r = s->default_acl == NULL ? WSPR_ENOMEM : WSPR_ECRYPTO;
         server_free(s);
-        return err_set(err, WSPR_ENOMEM, "out of memory");
+        return err_set(err, r, "%s", err_code_text(r));
     }
     list_push_back(&rt->servers, &s->node);
     *ret_server = s;
@@ -258,6 +276,8 @@ static void server_unpublished(void *arg)
     s->stopping = true;
     loop_listener_free(s->listener);
     s->listener = NULL;
+    list_remove(&s->at_listener);
+    rpc_relaying_stop(s);
     if (s->n_calls > 0)
         loop_timer_start(&s->grace, s->grace_time);
     rpc_server_check_stopped(s);

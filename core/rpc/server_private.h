@@ -21,10 +21,14 @@ struct rpc_server {
     struct security_private *identity;
     struct security_acl *default_acl;
     struct rpc_dispatcher dispatcher;
+    struct naming_rid rid;
     struct loop_listener *listener;
-    char endpoint[NAMING_ENDPOINT_TEXT_MAX];
-    struct list circuits; /* struct rpc_scircuit */
-    struct list calls;    /* struct rpc_scall */
+    struct rpc_listener *shared; /* or one that others listen at too */
+    struct list at_listener;
+    char endpoint[NAMING_ENDPOINT_TEXT_MAX]; /* where it listens directly; "" */
+    struct rpc_relaying *relaying;           /* NULL: it does not listen through a relay */
+    struct list circuits;                    /* struct rpc_scircuit */
+    struct list calls;                       /* struct rpc_scall */
     struct list spare;
     unsigned n_calls, n_spare, max_calls;
     bool mount_table;
@@ -45,6 +49,7 @@ struct rpc_scircuit {
     struct rpc_server *server;
     struct vc *vc;
     bool ready;
+    bool shared; /* on a link that other servers use too */
 };
 
 /* What the next value on the flow is (spec: ipc 5). */
@@ -101,8 +106,17 @@ void rpc_scall_free_spare(struct rpc_server *server);
 /* Of server.c. */
 void rpc_server_check_stopped(struct rpc_server *server);
 
-/* Of published.c. */
-int rpc_server_publish_endpoint(struct rpc_server *server, struct err *err);
+/* The server's direct endpoint is at this address; what it publishes is found there. */
+int rpc_server_set_address(struct rpc_server *server, const char *address, struct err *err);
+
+/* Of relaying.c: the relay is let go; calls that came through it go on. */
+void rpc_relaying_stop(struct rpc_server *server);
+/* With the server; a stopped one, or NULL. */
+void rpc_relaying_free(struct rpc_relaying *relaying);
+
+/* Of published.c: the server's names are, and are no longer, found at an endpoint. */
+int rpc_server_add_endpoint(struct rpc_server *server, const char *endpoint, struct err *err);
+void rpc_server_remove_endpoint(struct rpc_server *server, const char *endpoint);
 /* Ends every question what is published, with "ipc: server is stopped". */
 void rpc_published_abort(struct rpc_server *server);
 
