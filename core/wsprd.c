@@ -73,7 +73,7 @@ static const struct config_option option_rows[] = {
      "accept the broken cipher RC4 from peers of 2014, which know nothing else", 0, 0},
     {"strict-utf8", CONFIG_BOOL, AT(strict_utf8), "false", NULL,
      "close connections of pages that send invalid UTF-8", 0, 0},
-    {"plugins", CONFIG_STRING, AT(plugins), "request,stream,signature", "LIST",
+    {"plugins", CONFIG_STRING, AT(plugins), "request,stream,signature,serve,stop-server", "LIST",
      "handler plugins to load, in this order", 0, 0},
     {"plugin-dir", CONFIG_STRING, AT(plugin_dir), PLUGIN_DIR, "DIR", "where they are", 0, 0},
     {"v", CONFIG_INT, AT(verbosity), "0", "N", "1 also logs what happens, 2 every detail", 0, 100},

@@ -120,6 +120,7 @@ static void conn_task(void *arg)
     c->busy++;
     if (c->phase == CONN_CLOSING && !c->over) {
         c->over = true;
+        gateway_server_abort_all(c);
         conn_cancel_flows(c);
         gateway_call_abort_all(c);
         gateway_sig_wait_abort_all(c);
@@ -331,6 +332,36 @@ static bool conn_host_allowed(struct wspr_conn *c)
     return false;
 }
 
+static unsigned extra_of_name(struct span name)
+{
+    return span_equal_str(name, "cancel") ? CONN_EXTRA_CANCEL : 0;
+}
+
+/* What the page asks for in the query of its request: "extras=cancel,other". Others are ignored. */
+static unsigned conn_extras(struct span query)
+{
+    static const char key[] = "extras=";
+    const char *p = (const char *)query.p, *end = p + query.len, *stop;
+    unsigned extras = 0;
+
+    while (p != NULL && p < end) {
+        const char *amp = memchr(p, '&', (size_t)(end - p));
+
+        stop = amp != NULL ? amp : end;
+        if ((size_t)(stop - p) >= sizeof key - 1 && memcmp(p, key, sizeof key - 1) == 0) {
+            for (p += sizeof key - 1; p < stop;) {
+                const char *comma = memchr(p, ',', (size_t)(stop - p));
+                const char *last = comma != NULL ? comma : stop;
+
+                extras |= extra_of_name(span_of(p, (size_t)(last - p)));
+                p = last + (comma != NULL);
+            }
+        }
+        p = amp != NULL ? amp + 1 : end;
+    }
+    return extras;
+}
+
 static int conn_upgrade(struct wspr_conn *c)
 {
     struct ws_dec_options opt = {
@@ -344,6 +375,7 @@ static int conn_upgrade(struct wspr_conn *c)
     c->origin = mem_strndup(origin.p != NULL ? (const char *)origin.p : "", origin.len);
     if (c->origin == NULL)
         return WSPR_ENOMEM;
+    c->extras = conn_extras(c->head->query);
     ws_handshake_respond(loop_sock_out(c->sock), c->head);
     ws_dec_init(&c->dec, &opt);
     ws_enc_init(&c->enc, WS_SERVER, 0);
@@ -451,6 +483,7 @@ static struct wspr_conn *conn_new(struct gateway *gw, const struct loop_addr *pe
     list_init(&c->full);
     list_init(&c->calls);
     list_init(&c->sig_waits);
+    list_init(&c->servers);
     loop_timer_init(&c->ping, gw->worker, conn_ping, c);
     loop_timer_init(&c->deadline, gw->worker, conn_deadline, c);
     loop_timer_init(&c->hold, gw->worker, conn_held_too_long, c);
@@ -505,6 +538,11 @@ const char *wspr_conn_origin(const struct wspr_conn *c)
 const char *wspr_conn_remote(const struct wspr_conn *c)
 {
     return c->remote;
+}
+
+int wspr_conn_has_extra(const struct wspr_conn *c, const char *name)
+{
+    return (c->extras & extra_of_name(span_str(name))) != 0;
 }
 
 void *wspr_conn_state(struct wspr_host *host, struct wspr_conn *c)

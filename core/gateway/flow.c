@@ -1,6 +1,7 @@
 /* Flows: the table, the host functions on them, kept messages (see <wspr/flow.h>). */
 #include "config.h"
 
+#include <stdarg.h>
 #include <stdlib.h>
 
 #include "gateway/private.h"
@@ -124,6 +125,7 @@ static void flow_detach(struct wspr_flow *f)
     list_remove(&f->task_node);
     list_remove(&f->full_node);
     gateway_call_cut_pipes(f);
+    gateway_invocation_cut_pipe(f);
     flow_drop_kept(f);
     gateway_conn_release_barrier(c, f);
     gateway_conn_release_stalled(c, f);
@@ -167,7 +169,11 @@ void gateway_flow_break(struct wspr_flow *f, int code, const char *text)
     if (f->cancelled || f->finished)
         return;
     f->conn->gw->stats.flows_failed++;
-    gateway_conn_send_error(f->conn, f->key.id, span_str(err_code_id(code)), span_str(text));
+    /* Old pages cannot take an error on a flow of ours (spec: websocket 12). */
+    if (f->key.opener == FLOW_PAGE)
+        gateway_conn_send_error(f->conn, f->key.id, span_str(err_code_id(code)), span_str(text));
+    else if ((f->conn->extras & CONN_EXTRA_CANCEL) != 0)
+        gateway_conn_send_frame(f->conn, f->key.id, WSPR_RESPONSE_CANCEL, span_str("null"));
     gateway_flow_cancel(f);
 }
 
@@ -267,6 +273,7 @@ void gateway_conn_writable(struct wspr_conn *c)
 
         f->busy++;
         gateway_call_page_writable(f);
+        gateway_invocation_page_writable(f);
         if (f->host->plugin.flow_writable != NULL)
             f->host->plugin.flow_writable(f->host->ctx, f);
         gateway_flow_leave(f);
@@ -303,11 +310,19 @@ int wspr_flow_is_cancelled(const struct wspr_flow *f)
 
 int wspr_flow_send(struct wspr_flow *f, enum wspr_response type, const char *json, size_t len)
 {
+    const struct wspr_span part = {json, len};
+
+    return wspr_flow_send_parts(f, type, &part, 1);
+}
+
+int wspr_flow_send_parts(struct wspr_flow *f, enum wspr_response type,
+                         const struct wspr_span *parts, size_t n)
+{
     int r;
 
     if (f->finished || f->cancelled)
         return WSPR_ECLOSED;
-    r = gateway_conn_send_frame(f->conn, f->key.id, type, span_of(json, len));
+    r = gateway_conn_send_parts(f->conn, f->key.id, type, parts, n);
     if (r == WSPR_FULL && list_empty(&f->full_node))
         list_push_back(&f->conn->full, &f->full_node);
     return r;
@@ -339,6 +354,19 @@ int wspr_flow_fail_id(struct wspr_flow *f, const char *id, const char *text)
 int wspr_flow_fail(struct wspr_flow *f, int code, const char *text)
 {
     return wspr_flow_fail_id(f, err_code_id(code), text != NULL ? text : err_code_text(code));
+}
+
+int wspr_flow_failf(struct wspr_flow *f, int code, const char *fmt, ...)
+{
+    struct err e = ERR_INIT;
+    va_list ap;
+
+    va_start(ap, fmt);
+    err_vset(&e, code, fmt, ap);
+    va_end(ap);
+    wspr_flow_fail_id(f, err_code_id(code), err_text(&e));
+    err_done(&e);
+    return WSPR_DONE;
 }
 
 int wspr_flow_deliver(struct wspr_flow *f, const struct wspr_msg *msg)

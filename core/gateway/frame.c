@@ -52,20 +52,31 @@ static int frame_end(struct wspr_conn *c, size_t begin, struct ws_frame *frame)
     return sent(c, ws_frame_end(&c->enc, out, frame, WS_OP_TEXT, true));
 }
 
-int gateway_conn_send_frame(struct wspr_conn *c, int64_t id, int type, struct span json)
+int gateway_conn_send_parts(struct wspr_conn *c, int64_t id, int type,
+                            const struct wspr_span *parts, size_t n)
 {
-    struct buf *out;
+    size_t begin, len = 0;
     struct ws_frame frame;
-    size_t begin;
+    struct buf *out;
 
     if (!gateway_conn_may_send(c))
         return WSPR_ECLOSED;
+    for (size_t i = 0; i < n; i++)
+        len += parts[i].len;
     out = loop_sock_out(c->sock);
-    begin = frame_begin(c, id, json.len, &frame);
+    begin = frame_begin(c, id, len, &frame);
     buf_printf(out, "{\"type\": %d, \"message\": ", type);
-    buf_append_span(out, json);
+    for (size_t i = 0; i < n; i++)
+        buf_append(out, parts[i].p, parts[i].len);
     buf_u8(out, '}');
     return frame_end(c, begin, &frame);
+}
+
+int gateway_conn_send_frame(struct wspr_conn *c, int64_t id, int type, struct span json)
+{
+    const struct wspr_span part = {(const char *)json.p, json.len};
+
+    return gateway_conn_send_parts(c, id, type, &part, 1);
 }
 
 int gateway_conn_send_error(struct wspr_conn *c, int64_t id, struct span error_id, struct span text)
@@ -105,6 +116,13 @@ int gateway_conn_send_first(struct wspr_conn *c)
         at = comma != NULL ? comma + 1 : NULL;
     }
     json_write_array_end(&w);
+    if (c->extras != 0) {
+        json_write_name_str(&w, "extras");
+        json_write_array(&w);
+        if ((c->extras & CONN_EXTRA_CANCEL) != 0)
+            json_write_str(&w, "cancel");
+        json_write_array_end(&w);
+    }
     json_write_object_end(&w);
     return sent(c, ws_frame_end(&c->enc, out, &frame, WS_OP_TEXT, true));
 }

@@ -20,6 +20,10 @@ static const struct gateway_limits gateway_limits_default = {
     .out_hard = 64 * 1024 * 1024,
     .signatures = 1024,
     .signature_bytes = 16 * 1024 * 1024,
+    .servers_per_conn = 128,
+    .names_per_server = 256,
+    .invocations = 1024,
+    .service_bytes = 1024 * 1024,
     .lookup_timeout = 10 * CLOCK_S,
     .signature_ttl = 3600 * CLOCK_S,
     .handshake_timeout = 10 * CLOCK_S,
@@ -46,6 +50,10 @@ static void limits_complete(struct gateway_limits *l)
     TAKE(out_hard);
     TAKE(signatures);
     TAKE(signature_bytes);
+    TAKE(servers_per_conn);
+    TAKE(names_per_server);
+    TAKE(invocations);
+    TAKE(service_bytes);
     TAKE(lookup_timeout);
     TAKE(signature_ttl);
     TAKE(handshake_timeout);
@@ -68,13 +76,16 @@ static void gateway_free(struct gateway *gw)
     arena_done(&gw->convert);
     buf_done(&gw->text);
     free(gw->roots);
+    free(gw->proxy);
+    free(gw->peer_listen);
+    free(gw->peer_advertise);
     free(gw);
 }
 
 /* Something still runs that would come back to the gateway. */
 static bool gateway_is_busy(const struct gateway *gw)
 {
-    if (!list_empty(&gw->conns))
+    if (!list_empty(&gw->conns) || !list_empty(&gw->orphans))
         return true;
     for (unsigned i = 0; i < gw->n_hosts; i++) {
         if (gw->hosts[i]->offloads > 0)
@@ -113,6 +124,32 @@ static void gateway_give_up(void *arg)
     loop_worker_reap(gw->worker, &gw->stop_task);
 }
 
+/* Keeps a copy of a text that is not empty; text NULL: nothing. */
+static int keep_text(char **ret, const char *text, struct err *err)
+{
+    if (text == NULL || text[0] == '\0')
+        return 0;
+    *ret = mem_strndup(text, strlen(text));
+    return *ret != NULL ? 0 : err_set(err, WSPR_ENOMEM, "out of memory");
+}
+
+static int keep_texts(struct gateway *gw, const struct gateway_opts *opts, struct err *err)
+{
+    int r = keep_text(&gw->proxy, opts->proxy, err);
+
+    if (r == 0)
+        r = keep_text(&gw->peer_listen,
+                      opts->peer_listen != NULL ? opts->peer_listen : "127.0.0.1:0", err);
+    if (r == 0)
+        r = keep_text(&gw->peer_advertise, opts->peer_advertise, err);
+    if (r == 0 && opts->roots != NULL) {
+        gw->roots = mem_strndup(opts->roots, strlen(opts->roots));
+        if (gw->roots == NULL)
+            r = err_set(err, WSPR_ENOMEM, "out of memory");
+    }
+    return r;
+}
+
 int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct err *err)
 {
     struct gateway *gw = calloc(1, sizeof *gw);
@@ -128,6 +165,7 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     gw->limits = opts->limits;
     limits_complete(&gw->limits);
     list_init(&gw->conns);
+    list_init(&gw->orphans);
     list_init(&gw->spare_flows);
     loop_task_init(&gw->stop_task, gateway_stopped, gw);
     loop_timer_init(&gw->stop_timer, gw->worker, gateway_give_up, gw);
@@ -136,11 +174,8 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     buf_init(&gw->text, (size_t)gw->limits.out_hard);
     if (gnutls_rnd(GNUTLS_RND_NONCE, &gw->hash_key, sizeof gw->hash_key) < 0)
         r = err_set(err, WSPR_ECRYPTO, "no random numbers can be had");
-    if (r == 0 && opts->roots != NULL) {
-        gw->roots = mem_strndup(opts->roots, strlen(opts->roots));
-        if (gw->roots == NULL)
-            r = err_set(err, WSPR_ENOMEM, "out of memory");
-    }
+    if (r == 0)
+        r = keep_texts(gw, opts, err);
     for (size_t i = 0; i < opts->n_plugins && r == 0; i++)
         r = gateway_plugin_load(gw, opts->plugin_dir, opts->plugins[i], err);
     if (r < 0) {

@@ -34,6 +34,10 @@ struct gateway_limits {
     uint32_t out_hard;         /* bytes queued to a page that end its connection */
     uint32_t signatures;       /* signatures that one connection caches */
     uint32_t signature_bytes;  /* and their memory */
+    uint32_t servers_per_conn; /* servers of one page */
+    uint32_t names_per_server; /* names that one of them is published under */
+    uint32_t invocations;      /* calls that one page has not answered yet */
+    uint32_t service_bytes;    /* memory of the description of one server's methods */
     int64_t lookup_timeout;    /* nanoseconds for fetching a signature */
     int64_t signature_ttl;     /* nanoseconds after its last use that a cached one is good */
     int64_t handshake_timeout; /* nanoseconds for the HTTP head */
@@ -43,14 +47,16 @@ struct gateway_limits {
     int64_t cancel_grace;      /* nanoseconds until an unfinished flow is its plugin's fault */
 };
 
-/* Counters only grow; `conns` and `flows` are gauges. */
+/* Counters only grow; `conns`, `flows`, `servers` and `pending` are gauges. */
 struct gateway_stats {
     uint64_t accepted, refused, upgraded, http_answers;
     uint64_t messages_in, frames_out;
     uint64_t bad_envelopes, unknown_types, dropped_messages;
     uint64_t flows_opened, flows_failed, calls, signatures_fetched, signatures_cached;
     uint64_t err_flow_limit, err_kept, err_timeout, err_protocol, err_memory, err_plugin;
-    uint64_t conns, flows;
+    uint64_t served, invocations, invocations_lost; /* lost: over without an answer of the page */
+    uint64_t err_server_limit, err_name_limit, err_invocation_limit;
+    uint64_t conns, flows, servers, pending;
 };
 
 struct gateway_opts {
@@ -62,6 +68,10 @@ struct gateway_opts {
     const char *const *plugins; /* names, in the order in which they are loaded */
     size_t n_plugins;
     const char *roots; /* for the first frame: comma-separated; NULL: none */
+    /* How pages' servers are reached: through a relay, or on an address of our own. */
+    const char *proxy;          /* its name or endpoint; NULL or "": none */
+    const char *peer_listen;    /* host:port; NULL: 127.0.0.1:0 */
+    const char *peer_advertise; /* what endpoints say instead of it; NULL or "": nothing else */
     bool strict_utf8;
     struct gateway_limits limits; /* zeros: defaults */
 };

@@ -229,6 +229,8 @@ _Static_assert(sizeof(struct wspr_spans) == sizeof(struct json_spans) &&
 _Static_assert((int)WSPR_FIELD_STRING == JSON_FIELD_STRING &&
                    (int)WSPR_FIELD_RAWS == JSON_FIELD_RAWS,
                "the kinds of plugins are ours");
+_Static_assert((int)WSPR_FIELD_ANY == JSON_FIELD_ANY && (int)WSPR_FIELD_ANYS == JSON_FIELD_ANYS,
+               "the kinds of plugins are ours");
 
 static int tell(const struct err *e, char *error, size_t error_size)
 {
@@ -243,6 +245,34 @@ static int tell(const struct err *e, char *error, size_t error_size)
     return e->code;
 }
 
+static struct json_field reading_row(const struct wspr_field *f)
+{
+    return (struct json_field){f->name, f->kind, f->offset, f->type_name, NULL};
+}
+
+static struct wspr_reading *reading_new(size_t len)
+{
+    struct wspr_reading *reading = malloc(sizeof *reading);
+
+    if (reading != NULL)
+        arena_init(&reading->arena, len * 4 + 65536);
+    return reading;
+}
+
+/* Hands the memory out, or the error. */
+static int reading_end(struct wspr_reading *reading, int r, struct err *e,
+                       struct wspr_reading **ret_reading, char *error, size_t error_size)
+{
+    if (r < 0) {
+        tell(e, error, error_size);
+        wspr_reading_free(reading);
+    } else {
+        *ret_reading = reading;
+    }
+    err_done(e);
+    return r;
+}
+
 int wspr_read_object(const char *text, size_t len, const struct wspr_field *fields, size_t n_fields,
                      const char *type_name, void *target, struct wspr_reading **ret_reading,
                      char *error, size_t error_size)
@@ -251,26 +281,31 @@ int wspr_read_object(const char *text, size_t len, const struct wspr_field *fiel
     struct json_table table = {type_name, rows, n_fields, 0};
     struct wspr_reading *reading;
     struct err e = ERR_INIT;
-    int r;
 
     if (n_fields > READ_FIELDS_MAX)
         return WSPR_EINVAL;
     for (size_t i = 0; i < n_fields; i++)
-        rows[i] = (struct json_field){fields[i].name, fields[i].kind, fields[i].offset,
-                                      fields[i].type_name, NULL};
-    reading = malloc(sizeof *reading);
+        rows[i] = reading_row(&fields[i]);
+    reading = reading_new(len);
     if (reading == NULL)
         return WSPR_ENOMEM;
-    arena_init(&reading->arena, len * 4 + 65536);
-    r = json_decode(span_of(text, len), &table, target, &reading->arena, 0, 0, &e);
-    if (r < 0) {
-        tell(&e, error, error_size);
-        wspr_reading_free(reading);
-    } else {
-        *ret_reading = reading;
-    }
-    err_done(&e);
-    return r;
+    return reading_end(reading,
+                       json_decode(span_of(text, len), &table, target, &reading->arena, 0, 0, &e),
+                       &e, ret_reading, error, error_size);
+}
+
+int wspr_read_value(const char *text, size_t len, const struct wspr_field *field, void *target,
+                    struct wspr_reading **ret_reading, char *error, size_t error_size)
+{
+    struct json_field row = reading_row(field);
+    struct wspr_reading *reading = reading_new(len);
+    struct err e = ERR_INIT;
+
+    if (reading == NULL)
+        return WSPR_ENOMEM;
+    return reading_end(
+        reading, json_decode_value(span_of(text, len), &row, target, &reading->arena, 0, 0, &e), &e,
+        ret_reading, error, error_size);
 }
 
 void wspr_reading_free(struct wspr_reading *reading)

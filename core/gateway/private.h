@@ -23,6 +23,8 @@
 struct sig_fetch;
 struct security_private;
 struct sig_entry;
+struct wspr_invocation;
+struct wspr_server;
 
 /* One plugin on this worker; what <wspr/plugin.h> calls the host. */
 struct wspr_host {
@@ -53,6 +55,9 @@ struct gateway {
     struct loop_listener *listener;
     struct hash_key hash_key;
     char *roots;
+    char *peer_listen;
+    char *peer_advertise; /* NULL: the address itself */
+    char *proxy;          /* NULL: none */
     bool strict_utf8;
     bool stopping;
     bool abandoned; /* stopped, but plugins still hold parts of it */
@@ -61,6 +66,7 @@ struct gateway {
     struct loop_task stop_task;
     struct loop_timer stop_timer;
     struct list conns;
+    struct list orphans; /* struct wspr_server whose connection is gone: they are being stopped */
     uint64_t next_conn;
     struct arena scratch; /* for one message of a page at a time */
     struct arena convert; /* for one conversion of JSON at a time */
@@ -104,10 +110,14 @@ struct wspr_flow {
     struct list full_node; /* in conn->full */
     struct list kept;      /* struct wspr_msg */
     size_t kept_bytes;
-    struct list pipes; /* calls that are piped into it */
+    struct list pipes;              /* calls that are piped into it */
+    struct wspr_invocation *served; /* the invocation that is piped into it; NULL: none */
 };
 
 enum conn_phase { CONN_HEAD, CONN_OPEN, CONN_CLOSING, CONN_GONE };
+
+/* What a page can ask for that old ones do not know. */
+enum conn_extra { CONN_EXTRA_CANCEL = 1 };
 
 /* What a plugin has on one connection. */
 struct conn_plugin {
@@ -146,6 +156,10 @@ struct wspr_conn {
     struct list sig_waits;     /* struct sig_wait */
     struct sig_entry *sigs;    /* signature cache, hash by name */
     size_t sig_bytes;
+    struct list servers; /* struct wspr_server */
+    unsigned n_servers;
+    unsigned n_invocations; /* of all of them: the page has not answered yet */
+    unsigned extras;        /* bits of enum conn_extra that the page asked for */
     struct loop_timer ping;
     struct loop_timer deadline;
     struct loop_timer hold; /* how long barrier or stalled may hold the input up */
@@ -184,6 +198,8 @@ int gateway_conn_identity(struct wspr_conn *c, struct security_private **ret_id,
 /* frame.c: frames to the page. All return 0, WSPR_FULL or an error after which the conn ends. */
 int gateway_conn_send_text(struct wspr_conn *c, struct span text);
 int gateway_conn_send_frame(struct wspr_conn *c, int64_t id, int type, struct span json);
+int gateway_conn_send_parts(struct wspr_conn *c, int64_t id, int type,
+                            const struct wspr_span *parts, size_t n);
 int gateway_conn_send_error(struct wspr_conn *c, int64_t id, struct span error_id,
                             struct span text);
 int gateway_conn_send_first(struct wspr_conn *c);
@@ -236,6 +252,16 @@ void gateway_call_abort_all(struct wspr_conn *c);
 void gateway_call_page_writable(struct wspr_flow *f);
 /* The flow takes no more: what its calls still bring is dropped. */
 void gateway_call_cut_pipes(struct wspr_flow *f);
+
+/* server.c */
+/* The connection ends: callers are told, and the servers are stopped on their own. */
+void gateway_server_abort_all(struct wspr_conn *c);
+
+/* invocation.c */
+/* The page of the flow takes more: the caller's items go on. */
+void gateway_invocation_page_writable(struct wspr_flow *f);
+/* The flow takes no more. */
+void gateway_invocation_cut_pipe(struct wspr_flow *f);
 
 /* gateway.c */
 void gateway_check_stopped(struct gateway *gw);

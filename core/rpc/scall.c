@@ -87,6 +87,8 @@ static void scall_recycle(struct rpc_scall *c)
     c->n_args = c->arg = c->label = 0;
     c->args = NULL;
     c->arg_refs = NULL;
+    c->raw = NULL;
+    c->raw_msgs = NULL;
     c->discharges = NULL;
     c->ops = NULL;
     c->held_bytes = 0;
@@ -251,6 +253,40 @@ static void results_failed(struct rpc_scall *c, int r, struct err *e)
     }
 }
 
+struct vom_enc *rpc_scall_enc(struct rpc_scall *c)
+{
+    return &c->enc;
+}
+
+struct buf *rpc_scall_buf(struct rpc_scall *c)
+{
+    return &c->out;
+}
+
+int rpc_scall_begin_results(struct rpc_scall *c, size_t n)
+{
+    struct rpc_response rs = {.end_stream = true, .n_results = n + 1};
+
+    if (c->flow == NULL)
+        return WSPR_ECLOSED;
+    if (rpc_response_put(&c->enc, &c->out, &rs) < 0)
+        c->out.error = WSPR_ENOMEM; /* so that the end fails */
+    return 0;
+}
+
+void rpc_scall_end_results(struct rpc_scall *c, const struct err *error, int failed,
+                           struct err *why)
+{
+    if (failed == 0 && c->flow != NULL)
+        failed = put_app_error(c, error, why);
+    if (failed == 0)
+        failed = buf_error(&c->out);
+    if (failed != 0 && c->flow != NULL)
+        results_failed(c, failed, why);
+    else
+        scall_end(c);
+}
+
 static void scall_finish(struct rpc_scall *c, const struct vom_value *const *results, size_t n,
                          const struct err *error, bool with_error)
 {
@@ -300,6 +336,23 @@ void rpc_scall_drop(struct rpc_scall *c)
 
 /* ---- for methods ---- */
 
+/* Sends what is in `out`; if that cannot be done, the caller is lost. */
+static int send_out(struct rpc_scall *c, int r)
+{
+    if (r == 0)
+        r = buf_error(&c->out);
+    if (r == 0)
+        r = vc_flow_write(c->flow, buf_span(&c->out), NULL);
+    buf_reset(&c->out);
+    c->sent = true;
+    if (r < 0) {
+        vc_flow_cancel(c->flow);
+        c->flow = NULL;
+        c->gone = true;
+    }
+    return r;
+}
+
 int rpc_scall_send(struct rpc_scall *c, const struct vom_value *item)
 {
     struct err e = ERR_INIT;
@@ -309,17 +362,30 @@ int rpc_scall_send(struct rpc_scall *c, const struct vom_value *item)
         return WSPR_ECLOSED;
     buf_append(&c->out, zero_response, sizeof zero_response);
     r = put_result(c, item, &e);
-    if (r == 0)
-        r = vc_flow_write(c->flow, buf_span(&c->out), &e);
-    buf_reset(&c->out);
     err_done(&e);
-    c->sent = true;
-    if (r < 0) {
-        vc_flow_cancel(c->flow);
-        c->flow = NULL;
-        c->gone = true;
-    }
-    return r;
+    return send_out(c, r);
+}
+
+int rpc_scall_begin_item(struct rpc_scall *c)
+{
+    if (c->flow == NULL)
+        return WSPR_ECLOSED;
+    c->item_at = c->out.len;
+    buf_append(&c->out, zero_response, sizeof zero_response);
+    return 0;
+}
+
+int rpc_scall_end_item(struct rpc_scall *c, bool keep)
+{
+    uint8_t *at = buf_data(&c->out);
+    size_t n = sizeof zero_response;
+
+    if (keep || buf_error(&c->out) != 0)
+        return send_out(c, 0);
+    /* Later values rely on the definitions behind the header, which go with the next of them. */
+    memmove(at + c->item_at, at + c->item_at + n, c->out.len - c->item_at - n);
+    buf_truncate(&c->out, c->out.len - n);
+    return 0;
 }
 
 void rpc_scall_set_ops(struct rpc_scall *c, const struct rpc_scall_ops *ops, void *arg)

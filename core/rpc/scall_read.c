@@ -98,6 +98,8 @@ static void scall_invoke(struct rpc_scall *c)
     c->running = true;
     if (c->method != NULL)
         c->method->invoke(c->object.object, c, c->arg_refs);
+    else if (c->object.invoker->invoke_raw != NULL)
+        c->object.invoker->invoke_raw(c->object.object, c, c->raw, c->n_args);
     else
         c->object.invoker->invoke(c->object.object, c, c->arg_refs, c->n_args);
 }
@@ -128,6 +130,26 @@ static int scall_prepare(struct rpc_scall *c, struct err *err)
     return 0;
 }
 
+/* Whether an invoker decodes the arguments itself. */
+static bool args_are_raw(const struct rpc_scall *c)
+{
+    return c->method == NULL && c->object.invoker->invoke_raw != NULL;
+}
+
+static bool args_alloc(struct rpc_scall *c)
+{
+    if (c->n_args > RPC_SCALL_ARGS_MAX)
+        return false;
+    if (args_are_raw(c)) {
+        c->raw = arena_calloc(&c->arena, c->n_args, sizeof *c->raw);
+        c->raw_msgs = arena_calloc(&c->arena, c->n_args, sizeof *c->raw_msgs);
+        return c->raw != NULL && c->raw_msgs != NULL;
+    }
+    c->args = arena_calloc(&c->arena, c->n_args, sizeof *c->args);
+    c->arg_refs = arena_calloc(&c->arena, c->n_args, sizeof *c->arg_refs);
+    return c->args != NULL && c->arg_refs != NULL;
+}
+
 static void scall_look_up(struct rpc_scall *c)
 {
     struct rpc_dispatcher *d = &c->server->dispatcher;
@@ -156,15 +178,12 @@ static void scall_look_up(struct rpc_scall *c)
                         "ipc: wrong number of input arguments for method %.*s, name %.*s (called "
                         "with %llu args, expected %u)",
                         SPAN_ARG(m), SPAN_ARG(q), (unsigned long long)c->request.n_args, c->n_args);
+    } else if (!args_alloc(c)) {
+        rpc_scall_error(c, WSPR_EINTERNAL, "too many arguments");
+    } else if (c->n_args == 0) {
+        scall_invoke(c);
     } else {
-        c->args = arena_calloc(&c->arena, c->n_args, sizeof *c->args);
-        c->arg_refs = arena_calloc(&c->arena, c->n_args, sizeof *c->arg_refs);
-        if (c->args == NULL || c->arg_refs == NULL || c->n_args > RPC_SCALL_ARGS_MAX)
-            rpc_scall_error(c, WSPR_EINTERNAL, "too many arguments");
-        else if (c->n_args == 0)
-            scall_invoke(c);
-        else
-            c->next = RPC_SNEXT_ARG;
+        c->next = RPC_SNEXT_ARG;
     }
     err_done(&e);
 }
@@ -244,20 +263,25 @@ static int read_discharge(struct rpc_scall *c, const struct vom_msg *msg, struct
 static int read_arg(struct rpc_scall *c, const struct vom_msg *msg, struct err *err)
 {
     struct vom_msg kept = *msg;
-    struct vom_value *v = &c->args[c->arg];
-    int r;
+    int r = 0;
 
     /* The argument outlives the bytes that came: it is decoded from a copy. */
     kept.body = arena_copy(&c->arena, msg->body);
     if (kept.body.p == NULL)
         return err_set(err, WSPR_ENOMEM, "out of memory");
-    if (c->params != NULL)
-        r = vom_dec_convert(&c->dec, &kept, &c->arena, c->params[c->arg].type, v, err);
-    else
-        r = vom_dec_value(&c->dec, &kept, &c->arena, v, err);
+    if (args_are_raw(c)) {
+        c->raw_msgs[c->arg] = kept;
+        c->raw[c->arg] = (struct rpc_value){&c->dec, &c->raw_msgs[c->arg]};
+    } else if (c->params != NULL) {
+        r = vom_dec_convert(&c->dec, &kept, &c->arena, c->params[c->arg].type, &c->args[c->arg],
+                            err);
+    } else {
+        r = vom_dec_value(&c->dec, &kept, &c->arena, &c->args[c->arg], err);
+    }
     if (r < 0)
         return r;
-    c->arg_refs[c->arg] = v;
+    if (!args_are_raw(c))
+        c->arg_refs[c->arg] = &c->args[c->arg];
     if (++c->arg == c->n_args)
         scall_invoke(c);
     return 0;

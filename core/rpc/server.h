@@ -90,7 +90,7 @@ struct rpc_object {
     const struct rpc_authorizer *authorizer; /* NULL: the default of spec ipc 9.3 */
 };
 
-/* How an object without a fixed interface is called. */
+/* How an object without a fixed interface is called: by invoke, or by invoke_raw if that is set. */
 struct rpc_invoker {
     /*
      * Says how many arguments the method takes and its label. A negative code with the text of
@@ -101,6 +101,9 @@ struct rpc_invoker {
     /* Runs the method with generically decoded arguments; must lead to rpc_scall_finish. */
     void (*invoke)(void *object, struct rpc_scall *call, const struct vom_value *const *args,
                    size_t n_args);
+    /* The same with arguments that are not decoded yet; they live as long as the call. */
+    void (*invoke_raw)(void *object, struct rpc_scall *call, const struct rpc_value *args,
+                       size_t n_args);
 };
 
 struct rpc_dispatcher {
@@ -149,6 +152,29 @@ void rpc_scall_finish_plain(struct rpc_scall *call, const struct vom_value *cons
 void rpc_scall_finish_void(struct rpc_scall *call);
 /* Ends the call with a framework error (Response.Error) instead of results. */
 void rpc_scall_fail(struct rpc_scall *call, const struct err *error);
+/*
+ * The same without building values: the results (or one item) are encoded straight into the call's
+ * buffer with its encoder. Between begin and end nothing else may be sent on the call.
+ *
+ * rpc_scall_begin_results announces n results and the final error behind them; 0, or WSPR_ECLOSED:
+ * the caller is gone, finish the call. After it come n values and rpc_scall_end_results, which ends
+ * the call: with the application's error as above, or, if `failed` is not 0, with what went wrong
+ * while encoding (*why is its reason, the results are taken back).
+ */
+struct vom_enc *rpc_scall_enc(struct rpc_scall *call);
+struct buf *rpc_scall_buf(struct rpc_scall *call);
+int rpc_scall_begin_results(struct rpc_scall *call, size_t n);
+void rpc_scall_end_results(struct rpc_scall *call, const struct err *error, int failed,
+                           struct err *why);
+/*
+ * begin: 0 or WSPR_ECLOSED. end: as rpc_scall_send; with keep == false the item is taken back
+ * (definitions that were written for it remain), then 0.
+ */
+int rpc_scall_begin_item(struct rpc_scall *call);
+int rpc_scall_end_item(struct rpc_scall *call, bool keep);
+/* The signature of an interface as a value (spec: ipc 13). WSPR_ENOMEM, WSPR_ELIMIT. */
+int rpc_interface_signature(const struct rpc_interface *interface, struct arena *a,
+                            struct vom_value *ret_v);
 /* Memory that lives as long as the call, for results. */
 struct arena *rpc_scall_arena(struct rpc_scall *call);
 struct span rpc_scall_method(const struct rpc_scall *call);

@@ -86,12 +86,15 @@ struct rpc_scall {
     uint32_t n_discharges;
     struct vom_value *args;
     const struct vom_value **arg_refs;
+    struct rpc_value *raw; /* instead of these, for an invoker that decodes itself */
+    struct vom_msg *raw_msgs;
     struct security_discharge **discharges;
     const struct rpc_scall_ops *ops;
     void *ops_arg;
     struct vom_enc enc;
     struct vom_dec dec;
     struct buf in, out;
+    size_t item_at; /* where in out the item begins that is being written */
     size_t held_bytes;
     struct arena arena; /* as long as the call */
     struct arena item;  /* as long as one item */

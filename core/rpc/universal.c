@@ -134,8 +134,8 @@ static int method_signature(struct arena *a, const struct rpc_interface *iface,
     return 0;
 }
 
-static int build_signature(struct arena *a, const struct rpc_interface *iface,
-                           struct vom_value *ret)
+int rpc_interface_signature(const struct rpc_interface *iface, struct arena *a,
+                            struct vom_value *ret)
 {
     const struct vom_type *t = &vom_type_ipc_service_signature;
     const struct vom_type *defs_type = t->fields[vom_type_field(t, span_str("TypeDefs"))].type;
@@ -176,7 +176,7 @@ static void invoke_signature(void *object, struct rpc_scall *call,
     struct vom_value v;
     const struct vom_value *results[] = {&v};
 
-    if (build_signature(rpc_scall_arena(call), rpc_scall_interface(call), &v) < 0)
+    if (rpc_interface_signature(rpc_scall_interface(call), rpc_scall_arena(call), &v) < 0)
         rpc_scall_error(call, WSPR_EINTERNAL, "out of memory");
     else
         rpc_scall_finish(call, results, 1, NULL);

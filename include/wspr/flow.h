@@ -59,6 +59,9 @@ WSPR_API int wspr_flow_finish(struct wspr_flow *flow, const char *json, size_t l
 WSPR_API int wspr_flow_end(struct wspr_flow *flow);
 /* Sends an error frame whose id is the code's, and ends the flow. Returns WSPR_DONE. */
 WSPR_API int wspr_flow_fail(struct wspr_flow *flow, int code, const char *text);
+/* The same with a text that is formatted like printf's (and cut if it is very long). */
+WSPR_API int wspr_flow_failf(struct wspr_flow *flow, int code, const char *fmt, ...)
+    WSPR_PRINTF(3, 4);
 /* The same with any id, for errors that an application defines. */
 WSPR_API int wspr_flow_fail_id(struct wspr_flow *flow, const char *id, const char *text);
 

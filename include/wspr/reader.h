@@ -60,6 +60,10 @@ WSPR_API int wspr_read_object(const char *text, size_t len, const struct wspr_fi
                               size_t n_fields, const char *type_name, void *target,
                               struct wspr_reading **ret_reading, char *error,
                               size_t error_size) WSPR_MUST_CHECK;
+/* The same for text that is no object: one field describes it; name and offset are not used. */
+WSPR_API int wspr_read_value(const char *text, size_t len, const struct wspr_field *field,
+                             void *target, struct wspr_reading **ret_reading, char *error,
+                             size_t error_size) WSPR_MUST_CHECK;
 WSPR_API void wspr_reading_free(struct wspr_reading *reading);
 
 #ifdef __cplusplus

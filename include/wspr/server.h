@@ -98,6 +98,7 @@ WSPR_API int wspr_server_serve(struct wspr_server *server, const struct wspr_spa
 WSPR_API int wspr_server_stop(struct wspr_server *server, void (*done)(void *arg),
                               void *arg) WSPR_MUST_CHECK;
 
+WSPR_API struct wspr_conn *wspr_invocation_conn(const struct wspr_invocation *inv);
 /* The plugin's pointer for an invocation; NULL at first. */
 WSPR_API void *wspr_invocation_state(const struct wspr_invocation *inv);
 WSPR_API void wspr_invocation_set_state(struct wspr_invocation *inv, void *state);

@@ -20,7 +20,7 @@
 #include "wspeer.h"
 
 /* The needs of scenarios that this build can meet. */
-#define AVAILABLE (SCENARIO_SAMPLED | SCENARIO_NAMES)
+#define AVAILABLE (SCENARIO_SAMPLED | SCENARIO_NAMES | SCENARIO_SERVE)
 
 static struct json_object *informative; /* our steps for informative scenarios */
 static struct rig_wsprd wsprd;

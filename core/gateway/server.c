@@ -1,0 +1,406 @@
+/*
+ * The life of a page's servers (see <wspr/server.h>; spec: websocket 9, 11, 13).
+ *
+ *     IDLE --serve--> LISTENING --endpoint--> UP --stop--> STOPPING --names unmounted--> IDLE
+ *       ^                 |
+ *       +-----failed------+
+ *
+ * Operations wait in the queue and run in order, from the task. A server that is idle with
+ * nothing to do is forgotten, unless it was asked to serve and could not: a retry keeps its
+ * service.
+ */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "gateway/server.h"
+#include "rpc/publisher.h"
+
+#define SERVER_QUEUE_MAX  64
+#define SERVER_STOP_GRACE CLOCK_S /* for calls whose arguments are still coming in */
+
+enum server_op_kind { OP_SERVE, OP_STOP };
+
+struct server_op {
+    struct list node;
+    enum server_op_kind kind;
+    struct gateway_service *service;
+    void (*served)(void *arg, const struct wspr_fault *fault, const char *endpoint);
+    void (*stopped)(void *arg);
+    void *arg;
+    size_t name_len;
+    char name[];
+};
+
+/* ---- memory ---- */
+
+static void op_free(struct server_op *op)
+{
+    list_remove(&op->node);
+    gateway_service_free(op->service);
+    free(op);
+}
+
+static void server_free(struct wspr_server *s)
+{
+    struct gateway *gw = s->gw;
+
+    list_remove(&s->node);
+    loop_task_cancel(&s->task);
+    if (s->conn != NULL)
+        s->conn->n_servers--;
+    gw->stats.servers--;
+    gateway_service_free(s->service);
+    free(s);
+    gateway_check_stopped(gw);
+}
+
+/* ---- operations ---- */
+
+static struct server_op *op_first(struct wspr_server *s)
+{
+    return list_empty(&s->queue) ? NULL : LIST_OBJECT(s->queue.next, struct server_op, node);
+}
+
+/* The first operation is over: its plugin is told. */
+static void op_done(struct wspr_server *s, const struct err *err)
+{
+    struct server_op *op = op_first(s);
+    struct wspr_conn *conn = s->conn;
+    struct wspr_fault fault = {0};
+
+    if (err != NULL)
+        fault = (struct wspr_fault){err->code, err_id(err), err_text(err), WSPR_STAGE_CALL};
+    list_remove(&op->node);
+    s->n_queued--;
+    conn->busy++;
+    if (op->kind == OP_STOP)
+        op->stopped(op->arg);
+    else if (err != NULL)
+        op->served(op->arg, &fault, NULL);
+    else
+        op->served(op->arg, NULL, s->endpoint);
+    op_free(op);
+    gateway_conn_leave(conn);
+}
+
+static int dispatch(void *arg, struct span suffix, struct rpc_object *ret, struct err *err)
+{
+    struct wspr_server *s = arg;
+
+    /* The page is gone, or has stopped it: what still finds it learns the same as who waited. */
+    if (s->state != SERVER_UP || s->conn == NULL)
+        return err_set(err, WSPR_EABORTED, "timeout");
+    *ret = (struct rpc_object){
+        .invoker = &gateway_invoker,
+        .object = s,
+        .authorizer = &rpc_authorizer_all,
+    };
+    return 0;
+}
+
+static bool has_name(struct wspr_server *s, struct span name, size_t *ret_n)
+{
+    struct rpc_publisher *p = rpc_server_publisher(s->rpc);
+    struct span have;
+
+    for (*ret_n = 0; p != NULL && rpc_publisher_name(p, *ret_n, &have); ++*ret_n) {
+        if (span_equal(have, name))
+            return true;
+    }
+    return false;
+}
+
+/* Publishes one more name; the answer does not wait for a mount table. */
+static int publish(struct wspr_server *s, struct span name, struct err *err)
+{
+    struct gateway *gw = s->gw;
+    size_t n;
+
+    if (name.len == 0 || has_name(s, name, &n))
+        return 0;
+    if (n >= gw->limits.names_per_server) {
+        gw->stats.err_name_limit++;
+        return err_set(err, WSPR_ELIMIT, "too many names for one server");
+    }
+    return rpc_server_publish(s->rpc, name, err);
+}
+
+static void finish_serve(struct wspr_server *s)
+{
+    struct server_op *op = op_first(s);
+    struct err e = ERR_INIT;
+    int r = publish(s, span_of(op->name, op->name_len), &e);
+
+    if (r == 0)
+        s->gw->stats.served++;
+    op_done(s, r < 0 ? &e : NULL);
+    err_done(&e);
+}
+
+/* ---- listening ---- */
+
+static void listen_failed(void *arg)
+{
+    struct wspr_server *s = arg;
+
+    s->rpc = NULL;
+    s->state = SERVER_IDLE;
+    s->endpoint = NULL;
+    if (s->conn == NULL)
+        server_free(s);
+    else
+        loop_worker_later(s->gw->worker, &s->task);
+}
+
+static int start_listening(struct wspr_server *s, struct err *err)
+{
+    struct rpc_server_opts opts = {0};
+    struct rpc_dispatcher dispatcher = {dispatch, s};
+    int r = gateway_conn_identity(s->conn, &opts.identity, err);
+
+    if (r == 0)
+        r = rpc_server_new(s->gw->runtime, &opts, &dispatcher, &s->rpc, err);
+
+    if (r < 0)
+        return r;
+    r = rpc_server_listen(s->rpc, s->gw->peer_listen, &s->endpoint, err);
+    if (r < 0) {
+        s->state = SERVER_STOPPING;
+        rpc_server_stop(s->rpc, 0, listen_failed, s);
+        return r;
+    }
+    s->state = SERVER_UP;
+    return 0;
+}
+
+static void serve(struct wspr_server *s)
+{
+    struct server_op *op = op_first(s);
+    struct err e = ERR_INIT;
+    int r = 0;
+
+    if (s->service == NULL) {
+        s->service = op->service;
+        op->service = NULL;
+    }
+    if (s->state == SERVER_IDLE)
+        r = start_listening(s, &e);
+    if (r < 0)
+        op_done(s, &e);
+    else
+        finish_serve(s);
+    err_done(&e);
+}
+
+/* ---- stopping ---- */
+
+static void rpc_stopped(void *arg)
+{
+    struct wspr_server *s = arg;
+
+    s->rpc = NULL;
+    s->endpoint = NULL;
+    s->state = SERVER_IDLE;
+    if (s->conn == NULL) {
+        server_free(s);
+        return;
+    }
+    gateway_service_free(s->service);
+    s->service = NULL;
+    op_done(s, NULL);
+    loop_worker_later(s->gw->worker, &s->task);
+}
+
+/* Nobody gets through any more; those who wait are told. */
+static void stop_rpc(struct wspr_server *s)
+{
+    s->state = SERVER_STOPPING;
+    gateway_invocation_abort_all(s);
+    rpc_server_stop(s->rpc, SERVER_STOP_GRACE, rpc_stopped, s);
+}
+
+static void run(struct wspr_server *s)
+{
+    struct server_op *op;
+
+    while ((op = op_first(s)) != NULL && (s->state == SERVER_IDLE || s->state == SERVER_UP)) {
+        if (op->kind == OP_SERVE) {
+            serve(s);
+        } else if (s->state == SERVER_UP) {
+            stop_rpc(s);
+            return;
+        } else {
+            gateway_service_free(s->service);
+            s->service = NULL;
+            op_done(s, NULL);
+        }
+    }
+    if (s->state == SERVER_IDLE && op == NULL && s->service == NULL)
+        server_free(s);
+}
+
+static void server_task(void *arg)
+{
+    struct wspr_server *s = arg;
+    struct wspr_conn *conn = s->conn;
+
+    if (conn == NULL)
+        return;
+    conn->busy++;
+    gateway_invocation_reap(s);
+    if (conn->phase == CONN_OPEN)
+        run(s);
+    gateway_conn_leave(conn);
+}
+
+/* The page is gone. What was asked for is answered, and the server ends on its own. */
+static void abandon(struct wspr_server *s)
+{
+    struct err e = ERR_INIT;
+
+    err_set(&e, WSPR_EABORTED, "the connection ended");
+    gateway_invocation_abort_all(s);
+    while (op_first(s) != NULL)
+        op_done(s, &e);
+    err_done(&e);
+    s->conn->n_servers--;
+    s->conn = NULL;
+    if (s->rpc == NULL) {
+        server_free(s);
+        return;
+    }
+    list_push_back(&s->gw->orphans, &s->node);
+    if (s->state == SERVER_UP)
+        stop_rpc(s);
+}
+
+void gateway_server_abort_all(struct wspr_conn *c)
+{
+    struct list *node;
+
+    while ((node = list_pop(&c->servers)) != NULL)
+        abandon(LIST_OBJECT(node, struct wspr_server, node));
+}
+
+/* ---- <wspr/server.h> ---- */
+
+struct wspr_server *wspr_server_find(struct wspr_conn *c, uint64_t id)
+{
+    LIST_FOREACH (node, &c->servers) {
+        struct wspr_server *s = LIST_OBJECT(node, struct wspr_server, node);
+
+        if (s->id == id)
+            return s;
+    }
+    return NULL;
+}
+
+int wspr_server_get(struct wspr_host *host, struct wspr_conn *c, uint64_t id,
+                    const struct wspr_server_ops *ops, void *arg, struct wspr_server **ret_server)
+{
+    struct gateway *gw = c->gw;
+    struct wspr_server *s = wspr_server_find(c, id);
+
+    if (c->phase != CONN_OPEN)
+        return WSPR_ECLOSED;
+    if (s == NULL && c->n_servers >= gw->limits.servers_per_conn) {
+        gw->stats.err_server_limit++;
+        return WSPR_ELIMIT;
+    }
+    if (s == NULL) {
+        s = calloc(1, sizeof *s);
+        if (s == NULL)
+            return WSPR_ENOMEM;
+        s->gw = gw;
+        s->conn = c;
+        s->host = host;
+        s->id = id;
+        s->arg = arg;
+        memcpy(&s->ops, ops, ops->size < sizeof *ops ? ops->size : sizeof *ops);
+        list_init(&s->queue);
+        list_init(&s->invocations);
+        loop_task_init(&s->task, server_task, s);
+        list_push_back(&c->servers, &s->node);
+        c->n_servers++;
+        gw->stats.servers++;
+        loop_worker_later(gw->worker, &s->task);
+    }
+    *ret_server = s;
+    return 0;
+}
+
+void *wspr_server_state(const struct wspr_server *s)
+{
+    return s->arg;
+}
+
+static void tell(const struct err *e, char *error, size_t error_size)
+{
+    if (error_size > 0)
+        snprintf(error, error_size, "%s", err_text(e));
+}
+
+static int queue_op(struct wspr_server *s, enum server_op_kind kind, struct span name,
+                    struct server_op **ret_op)
+{
+    struct server_op *op;
+
+    if (s->n_queued >= SERVER_QUEUE_MAX)
+        return WSPR_ELIMIT;
+    op = calloc(1, sizeof *op + name.len);
+    if (op == NULL)
+        return WSPR_ENOMEM;
+    op->kind = kind;
+    op->name_len = name.len;
+    if (name.len > 0)
+        memcpy(op->name, name.p, name.len);
+    list_push_back(&s->queue, &op->node);
+    s->n_queued++;
+    loop_worker_later(s->gw->worker, &s->task);
+    *ret_op = op;
+    return 0;
+}
+
+int wspr_server_serve(struct wspr_server *s, const struct wspr_span *name,
+                      const struct wspr_span *service,
+                      void (*done)(void *arg, const struct wspr_fault *fault, const char *endpoint),
+                      void *arg, char *error, size_t error_size)
+{
+    struct gateway_service *described = NULL;
+    struct server_op *op = NULL;
+    struct err e = ERR_INIT;
+    int r = gateway_service_read(span_of(service->p, service->len), s->gw->limits.service_bytes,
+                                 &described, &e);
+
+    if (r == 0) {
+        r = queue_op(s, OP_SERVE, span_of(name->p, name->len), &op);
+        if (r < 0)
+            err_set(&e, r, "%s",
+                    r == WSPR_ELIMIT ? "too many requests wait for this server" : err_code_text(r));
+    }
+    if (r < 0) {
+        gateway_service_free(described);
+        tell(&e, error, error_size);
+        err_done(&e);
+        return r;
+    }
+    op->service = described;
+    op->served = done;
+    op->arg = arg;
+    return 0;
+}
+
+int wspr_server_stop(struct wspr_server *s, void (*done)(void *arg), void *arg)
+{
+    struct server_op *op;
+    int r = queue_op(s, OP_STOP, span_of(NULL, 0), &op);
+
+    if (r < 0)
+        return r;
+    op->stopped = done;
+    op->arg = arg;
+    return 0;
+}
