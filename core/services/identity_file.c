@@ -325,16 +325,20 @@ static int identity_of_environment(struct security_private **ret_id, struct err 
 /* 1 if there is none, or none that we may read. */
 static int identity_of_state(struct security_private **ret_id, struct err *err)
 {
+    struct err e = ERR_INIT;
     char path[IDENTITY_PATH_MAX];
     int why, r;
 
     if (identity_state_path(NULL, path, NULL) < 0)
         return 1;
-    r = read_file(path, ret_id, &why, err);
-    if (r < 0 && why != 0)
-        return 1;
-    if (r < 0)
-        err_prefix(err, 0, "the identity in %s is of no use: ", path);
+    r = read_file(path, ret_id, &why, &e);
+    if (r < 0 && why != 0) {
+        r = 1;
+    } else if (r < 0) {
+        err_prefix(&e, 0, "the identity in %s is of no use: ", path);
+        err_move(err, &e);
+    }
+    err_done(&e);
     return r;
 }
 
