@@ -4,12 +4,17 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
+#include "config/roots.h"
 #include "loop/offload.h"
 #include "loop/signal.h"
 #include "loop/worker.h"
+#include "rpc/publisher.h"
+#include "rpc/resolve.h"
 #include "rpc/runtime.h"
 #include "security/identity.h"
 #include "security/trust.h"
@@ -21,7 +26,7 @@ enum { EXIT_USAGE = 2 };
 
 /* ---- the command line ---- */
 
-static int usage_error(const char *program, const char *text)
+int daemon_usage(const char *program, const char *text)
 {
     fprintf(stderr, "%s: %s\nTry '%s --help'.\n", program, text, program);
     return EXIT_USAGE;
@@ -38,12 +43,12 @@ bool daemon_parse(const char *program, const char *about, const struct config_ta
     r = config_parse_args(table, argc, argv, opts, NULL, NULL, &rest, &e);
     *ret_status = EXIT_SUCCESS;
     if (r < 0) {
-        *ret_status = usage_error(program, err_text(&e));
+        *ret_status = daemon_usage(program, err_text(&e));
         err_done(&e);
         return false;
     }
     if (rest < argc) {
-        *ret_status = usage_error(program, "there are no arguments, only options");
+        *ret_status = daemon_usage(program, "there are no arguments, only options");
         return false;
     }
     if (common->help) {
@@ -91,6 +96,9 @@ static void on_signal(void *arg, int number)
 
 void daemon_end(struct daemon *d)
 {
+    if (d->line != NULL)
+        loop_timer_stop(&d->patience);
+    free(d->line);
     if (d->offload != NULL)
         loop_offload_stop(d->offload, false);
     loop_signals_free(d->signals);
@@ -98,6 +106,78 @@ void daemon_end(struct daemon *d)
     loop_offload_free(d->offload);
     security_trust_unref(d->trust);
     security_private_unref(d->identity);
+}
+
+/* ---- names ---- */
+
+static int daemon_set_roots(struct daemon *d, struct err *err)
+{
+    struct config_roots roots;
+    int r = config_roots_of_process(&roots, err);
+
+    if (r < 0)
+        return r;
+    d->n_roots = roots.n;
+    r = rpc_client_set_roots(rpc_runtime_client(d->rt), roots.names, roots.n, err);
+    config_roots_done(&roots);
+    return r;
+}
+
+int daemon_publish(struct daemon *d, const char *name, bool asked_for, struct err *err)
+{
+    bool rooted = name[0] == '/' && name[1] != '/';
+
+    if (name[0] == '\0')
+        return 0;
+    if (rooted || d->n_roots > 0)
+        return rpc_server_publish(d->server, span_str(name), err);
+    if (asked_for)
+        return err_set(err, WSPR_EINVAL, "no mount table for the name \"%s\": set NAMESPACE_ROOT",
+                       name);
+    log_write(&d->log, LOG_LEVEL_INFO, "daemon", "not published: NAMESPACE_ROOT is not set");
+    return 0;
+}
+
+static int daemon_print(struct daemon *d)
+{
+    int r = puts(d->line);
+
+    free(d->line);
+    d->line = NULL;
+    loop_timer_stop(&d->patience);
+    return r != EOF && fflush(stdout) == 0 ? 0 : WSPR_ESYS;
+}
+
+/* The name is mounted, or could not be, or it takes too long. */
+static void daemon_settled(void *arg)
+{
+    struct daemon *d = arg;
+
+    if (d->line == NULL || d->stopping)
+        return;
+    if (daemon_print(d) < 0)
+        log_write(&d->log, LOG_LEVEL_ERROR, "daemon", "cannot write to the standard output");
+}
+
+int daemon_announce(struct daemon *d, struct err *err, const char *fmt, ...)
+{
+    struct rpc_publisher *p = rpc_server_publisher(d->server);
+    char line[2048];
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(line, sizeof line, fmt, ap);
+    va_end(ap);
+    d->line = mem_strndup(line, strlen(line));
+    if (d->line == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    if (p == NULL && daemon_print(d) < 0)
+        return err_set(err, WSPR_ESYS, "cannot write to the standard output");
+    if (p != NULL) {
+        loop_timer_start(&d->patience, DAEMON_PATIENCE);
+        rpc_publisher_when_settled(p, daemon_settled, d);
+    }
+    return 0;
 }
 
 /* ---- the beginning ---- */
@@ -124,21 +204,12 @@ int daemon_begin(struct daemon *d, const struct daemon_opts *common, struct err 
     rt.offload = d->offload;
     rt.identity = d->identity;
     rt.trust = d->trust;
-    return rpc_runtime_new(&rt, &d->rt, err);
+    loop_timer_init(&d->patience, d->worker, daemon_settled, d);
+    r = rpc_runtime_new(&rt, &d->rt, err);
+    return r == 0 ? daemon_set_roots(d, err) : r;
 }
 
-int daemon_announce(struct err *err, const char *fmt, ...)
-{
-    va_list ap;
-    int r;
-
-    va_start(ap, fmt);
-    r = vprintf(fmt, ap);
-    va_end(ap);
-    if (r < 0 || putchar('\n') == EOF || fflush(stdout) != 0)
-        return err_set(err, WSPR_ESYS, "cannot write to the standard output");
-    return 0;
-}
+/* ---- running ---- */
 
 int daemon_run(struct daemon *d, int r, const struct err *e)
 {

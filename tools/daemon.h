@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "config/option.h"
+#include "loop/timer.h"
 #include "rpc/server.h"
 
 struct loop_offload;
@@ -23,6 +24,8 @@ struct loop_signals;
 struct loop_worker;
 struct security_private;
 struct security_trust;
+
+#define DAEMON_PATIENCE (2 * INT64_C(1000000000))
 
 /* The options of all of them; a member `common` of the struct that a program's table fills. */
 struct daemon_opts {
@@ -72,6 +75,9 @@ struct daemon {
     struct security_trust *trust;
     struct rpc_runtime *rt;
     struct rpc_server *server; /* made by the program */
+    size_t n_roots;
+    char *line; /* what is announced when the name is mounted */
+    struct loop_timer patience;
     bool stopping;
 };
 
@@ -82,7 +88,9 @@ struct daemon {
 bool daemon_parse(const char *program, const char *about, const struct config_table *table,
                   int argc, char **argv, void *opts, const struct daemon_opts *common,
                   int *ret_status);
-/* Identity, loop and runtime. d->program is set; daemon_end in any case. */
+/* Reports a mistake in the command line; the status to end with. */
+int daemon_usage(const char *program, const char *text);
+/* Identity, loop, runtime, roots of names. d->program is set; daemon_end in any case. */
 int daemon_begin(struct daemon *d, const struct daemon_opts *common, struct err *err);
 /*
  * Runs the loop until a signal comes. If r < 0 it reports the error of the start instead and takes
@@ -91,7 +99,16 @@ int daemon_begin(struct daemon *d, const struct daemon_opts *common, struct err 
 int daemon_run(struct daemon *d, int r, const struct err *e);
 /* Whatever begin made, in any state; the server is gone by then. */
 void daemon_end(struct daemon *d);
-/* Prints the one line that others wait for. */
-int daemon_announce(struct err *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/*
+ * Publishes the server under a name; none if it is empty. A relative name needs a root:
+ * WSPR_EINVAL without one if it was asked for, else it is only logged.
+ */
+int daemon_publish(struct daemon *d, const char *name, bool asked_for, struct err *err);
+/*
+ * Prints the one line that others wait for. Whoever reads it may rely on the name: it comes when
+ * that is mounted or has failed to be, at the latest after DAEMON_PATIENCE.
+ */
+int daemon_announce(struct daemon *d, struct err *err, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 #endif

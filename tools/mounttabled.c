@@ -4,12 +4,14 @@
  */
 #include "config.h"
 
+#include <string.h>
+
 #include "daemon.h"
 #include "services/mounttable.h"
 
 struct mounttabled_opts {
     struct daemon_opts common;
-    const char *address, *acls;
+    const char *address, *acls, *name, *neighborhood;
 };
 
 static const struct config_option mounttabled_options[] = {
@@ -27,6 +29,19 @@ static const struct config_option mounttabled_options[] = {
      .help =
          "who may do what: a JSON object from path to ACL, read\nagain when it changes; without "
          "it everybody may do\neverything"},
+    {.name = "name",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct mounttabled_opts, name),
+     .def = "",
+     .arg = "NAME",
+     .help = "name to be mounted under in another mount table, of\nthose that NAMESPACE_ROOT "
+             "lists or \"/address/name\""},
+    {.name = "neighborhood_name",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct mounttabled_opts, neighborhood),
+     .def = "",
+     .arg = "NAME",
+     .help = "not supported: to be found in the local network"},
     DAEMON_OPTIONS(struct mounttabled_opts),
 };
 
@@ -37,7 +52,9 @@ static const struct config_table mounttabled_table = {
 
 static const char about[] =
     "Serves a table of names, under the identity in the file that VEYRON_IDENTITY names, or under\n"
-    "a fresh one. The endpoint that it prints is a root for NAMESPACE_ROOT.\n\n";
+    "a fresh one. The endpoint that it prints is a root for NAMESPACE_ROOT; a second table with "
+    "that\n"
+    "root and -name=NAME is mounted below it.\n\n";
 
 static int mounttabled_start(struct daemon *d, const struct mounttabled_opts *o,
                              struct mounttable **ret_table, struct err *err)
@@ -45,6 +62,7 @@ static int mounttabled_start(struct daemon *d, const struct mounttabled_opts *o,
     struct mounttable_opts table = {.acl_file = o->acls[0] != '\0' ? o->acls : NULL};
     struct rpc_server_opts server = {.mount_table = true};
     const char *endpoint;
+    char quoted[512];
     int r = daemon_begin(d, &o->common, err);
 
     if (r < 0)
@@ -56,9 +74,12 @@ static int mounttabled_start(struct daemon *d, const struct mounttabled_opts *o,
         r = rpc_server_new(d->rt, &server, mounttable_dispatcher(*ret_table), &d->server, err);
     if (r == 0)
         r = rpc_server_listen(d->server, o->address, &endpoint, err);
+    if (r == 0)
+        r = daemon_publish(d, o->name, true, err);
     if (r < 0)
         return r;
-    return daemon_announce(err, "Mount table service at: \"%s\" endpoint: /%s", "", endpoint);
+    return daemon_announce(d, err, "Mount table service at: %s endpoint: /%s",
+                           log_quote(quoted, sizeof quoted, o->name, strlen(o->name)), endpoint);
 }
 
 int main(int argc, char **argv)
@@ -71,6 +92,9 @@ int main(int argc, char **argv)
 
     if (!daemon_parse(d.program, about, &mounttabled_table, argc, argv, &o, &o.common, &status))
         return status;
+    if (o.neighborhood[0] != '\0')
+        return daemon_usage(d.program, "-neighborhood_name: there is no discovery in the local "
+                                       "network; use -name and NAMESPACE_ROOT");
     status = daemon_run(&d, mounttabled_start(&d, &o, &table, &e), &e);
     /* Its timer is on the loop. After a second signal there may still be calls that use it. */
     if (d.server == NULL)

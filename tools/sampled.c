@@ -1,15 +1,19 @@
 /*
  * wspr-sampled: the sample service as a process of its own (spec: sample-service 1). It listens,
- * prints where, and serves until a signal ends it.
+ * mounts itself under a name, prints where it is, and serves until a signal ends it.
  */
 #include "config.h"
+
+#include <string.h>
 
 #include "daemon.h"
 #include "services/sample.h"
 
+#define SAMPLED_NAME "cache"
+
 struct sampled_opts {
     struct daemon_opts common;
-    const char *listen;
+    const char *listen, *name;
     bool open;
 };
 
@@ -20,6 +24,13 @@ static const struct config_option sampled_options[] = {
      .def = "127.0.0.1:0",
      .arg = "HOST:PORT",
      .help = "address to listen on; port 0: any free one"},
+    {.name = "name",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct sampled_opts, name),
+     .def = SAMPLED_NAME,
+     .arg = "NAME",
+     .help =
+         "name to be mounted under, at the mount tables that\nNAMESPACE_ROOT lists; \"\": none"},
     {.name = "open",
      .type = CONFIG_BOOL,
      .offset = offsetof(struct sampled_opts, open),
@@ -52,7 +63,9 @@ static int sampled_start(struct daemon *d, const struct sampled_opts *o, struct 
     r = rpc_server_new(d->rt, &server, sample_dispatcher(*ret_sample), &d->server, err);
     if (r == 0)
         r = rpc_server_listen(d->server, o->listen, &endpoint, err);
-    return r < 0 ? r : daemon_announce(err, "Listening at: %s", endpoint);
+    if (r == 0)
+        r = daemon_publish(d, o->name, strcmp(o->name, SAMPLED_NAME) != 0, err);
+    return r < 0 ? r : daemon_announce(d, err, "Listening at: %s", endpoint);
 }
 
 int main(int argc, char **argv)

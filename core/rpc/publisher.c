@@ -58,6 +58,10 @@ struct rpc_publisher {
     struct list names, servers; /* struct publish_text */
     struct list pairs;
     unsigned n_names, n_servers;
+    unsigned n_untried; /* pairs */
+    void (*settled)(void *arg);
+    void *settled_arg;
+    struct loop_task settle_task;
     int64_t period;
     uint32_t ttl; /* seconds */
     bool stopping;
@@ -67,6 +71,7 @@ struct rpc_publisher {
     struct loop_task task;
 };
 
+static void publisher_settled(void *arg);
 static void pair_run(struct publish_pair *q);
 static void pair_due(void *arg);
 
@@ -143,6 +148,18 @@ static struct span pair_server(const struct publish_pair *q)
     return span_of(buf_data(&q->text) + q->name_len, q->text.len - q->name_len);
 }
 
+/* It has been tried, or is not to be tried any more. */
+static void pair_tried(struct publish_pair *q)
+{
+    struct rpc_publisher *p = q->p;
+
+    if (q->tried)
+        return;
+    q->tried = true;
+    if (--p->n_untried == 0 && p->settled != NULL)
+        loop_worker_later(p->rt->worker, &p->settle_task);
+}
+
 static void pair_free(struct publish_pair *q)
 {
     struct rpc_publisher *p = q->p;
@@ -151,6 +168,7 @@ static void pair_free(struct publish_pair *q)
     if (q->op != NULL)
         client->publish_running--;
     rpc_mounting_cancel(q->op);
+    pair_tried(q);
     loop_timer_stop(&q->timer);
     list_remove(&q->node);
     list_remove(&q->turn);
@@ -233,7 +251,7 @@ static void pair_done(void *arg, const struct err *err)
     struct rpc_client *client = pair_client(q);
 
     q->op = NULL;
-    q->tried = true;
+    pair_tried(q);
     client->publish_running--;
     err_done(&q->last);
     if (err != NULL)
@@ -315,6 +333,7 @@ static int pair_add(struct rpc_publisher *p, struct span name, struct span serve
         return WSPR_ENOMEM;
     q->p = p;
     q->wanted = true;
+    p->n_untried++;
     list_init(&q->turn);
     list_init(&q->node);
     loop_timer_init(&q->timer, p->rt->worker, pair_due, q);
@@ -353,6 +372,7 @@ static void publisher_stopped(void *arg)
     while (!list_empty(&p->pairs))
         pair_free(LIST_OBJECT(p->pairs.next, struct publish_pair, node));
     loop_task_cancel(&p->task);
+    loop_task_cancel(&p->settle_task);
     while ((node = list_pop(&p->names)) != NULL)
         free(LIST_OBJECT(node, struct publish_text, node));
     while ((node = list_pop(&p->servers)) != NULL)
@@ -379,6 +399,7 @@ struct rpc_publisher *rpc_publisher_new(struct rpc_runtime *rt, struct security_
     list_init(&p->pairs);
     loop_timer_init(&p->limit, rt->worker, publisher_stopped, p);
     loop_task_init(&p->task, publisher_stopped, p);
+    loop_task_init(&p->settle_task, publisher_settled, p);
     return p;
 }
 
@@ -459,11 +480,26 @@ void rpc_publisher_remove_server(struct rpc_publisher *p, struct span server)
 
 bool rpc_publisher_settled(const struct rpc_publisher *p)
 {
-    LIST_FOREACH (node, &p->pairs) {
-        if (!LIST_OBJECT(node, struct publish_pair, node)->tried)
-            return false;
-    }
-    return true;
+    return p->n_untried == 0;
+}
+
+static void publisher_settled(void *arg)
+{
+    struct rpc_publisher *p = arg;
+    void (*settled)(void *) = p->settled;
+
+    if (p->n_untried > 0 || settled == NULL || p->stopping)
+        return;
+    p->settled = NULL;
+    settled(p->settled_arg);
+}
+
+void rpc_publisher_when_settled(struct rpc_publisher *p, void (*settled)(void *arg), void *arg)
+{
+    p->settled = settled;
+    p->settled_arg = arg;
+    if (settled != NULL && p->n_untried == 0)
+        loop_worker_later(p->rt->worker, &p->settle_task);
 }
 
 bool rpc_publisher_name(const struct rpc_publisher *p, size_t i, struct span *ret_name)

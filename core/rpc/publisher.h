@@ -45,6 +45,11 @@ void rpc_publisher_remove_server(struct rpc_publisher *p, struct span server);
 void rpc_publisher_pace(struct rpc_publisher *p, int64_t period, uint32_t ttl);
 /* Whether every pair has been tried at least once since it was added. */
 bool rpc_publisher_settled(const struct rpc_publisher *p);
+/*
+ * Calls settled from the loop, once, as soon as that is so; never if the publisher is stopped
+ * before. Replaces an earlier request; NULL takes it back.
+ */
+void rpc_publisher_when_settled(struct rpc_publisher *p, void (*settled)(void *arg), void *arg);
 /* The names, in the order in which they were added. False after the last. */
 bool rpc_publisher_name(const struct rpc_publisher *p, size_t i, struct span *ret_name);
 void rpc_publisher_status(const struct rpc_publisher *p,

@@ -101,7 +101,7 @@ static void runs_until_a_signal(int number)
     TAP_IS(!listens(endpoint));
     output = child_output(&c);
     snprintf(want, sizeof want, "Listening at: %s\n", endpoint);
-    TAP_OK(output != NULL && strncmp(output, want, strlen(want)) == 0, "%s", output);
+    TAP_OK(output != NULL && strstr(output, want) != NULL, "%s", output);
     free(output);
 }
 
