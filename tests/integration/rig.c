@@ -22,7 +22,7 @@ static const char *rig_build(void)
 
 bool rig_program(char *path, size_t size, const char *name)
 {
-    static const char *const folders[] = {"", "tools/", "core/"};
+    static const char *const folders[] = {"", "tools/", "core/", "tests/"};
 
     for (size_t i = 0; i < sizeof folders / sizeof folders[0]; i++) {
         snprintf(path, size, "%s/%s%s", rig_build(), folders[i], name);
@@ -141,21 +141,38 @@ bool rig_wsprd_stop(struct rig_wsprd *w)
     return rig_stop(&w->child, "wsprd");
 }
 
-bool rig_sampled_start(struct child *c, const char *root, char *endpoint, size_t size)
+/* Starts a service that prints where it listens. */
+static bool rig_service_start(struct child *c, const char *name, const char *root, char *endpoint,
+                              size_t size)
 {
-    if (!rig_start(c, "wspr-sampled", NULL, root))
+    if (!rig_start(c, name, NULL, root))
         return false;
     if (child_wait_text(c, "Listening at: ", endpoint, size, RIG_TIMEOUT_MS))
         return true;
-    printf("# wspr-sampled does not listen\n");
+    printf("# %s does not listen\n", name);
     child_show_log(c);
     child_stop(c, SIGKILL, 1000);
     return false;
 }
 
+bool rig_sampled_start(struct child *c, const char *root, char *endpoint, size_t size)
+{
+    return rig_service_start(c, "wspr-sampled", root, endpoint, size);
+}
+
 bool rig_sampled_stop(struct child *c)
 {
     return rig_stop(c, "wspr-sampled");
+}
+
+bool rig_store_start(struct child *c, char *endpoint, size_t size)
+{
+    return rig_service_start(c, "fake-store", NULL, endpoint, size);
+}
+
+bool rig_store_stop(struct child *c)
+{
+    return rig_stop(c, "fake-store");
 }
 
 bool rig_table_start(struct child *c, char *endpoint, size_t size)

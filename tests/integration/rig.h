@@ -28,6 +28,9 @@ bool rig_wsprd_stop(struct rig_wsprd *w);
 /* Starts the sample service; its endpoint without a leading slash. */
 bool rig_sampled_start(struct child *c, const char *root, char *endpoint, size_t size);
 bool rig_sampled_stop(struct child *c);
+/* Starts the store of the tests (support/fake_store.c); its endpoint without a leading slash. */
+bool rig_store_start(struct child *c, char *endpoint, size_t size);
+bool rig_store_stop(struct child *c);
 /* Starts a mount table; its endpoint without a leading slash. */
 bool rig_table_start(struct child *c, char *endpoint, size_t size);
 bool rig_table_stop(struct child *c);

@@ -20,12 +20,14 @@
 #include "wspeer.h"
 
 /* The needs of scenarios that this build can meet. */
-#define AVAILABLE (SCENARIO_SAMPLED | SCENARIO_NAMES | SCENARIO_SERVE)
+#define AVAILABLE (SCENARIO_SAMPLED | SCENARIO_NAMES | SCENARIO_SERVE | SCENARIO_STORE)
 
 static struct json_object *informative; /* our steps for informative scenarios */
 static struct rig_wsprd wsprd;
 static struct child table;
 static char table_endpoint[512];
+static struct child store;
+static char store_endpoint[512];
 static char *wsprd_root; /* NAMESPACE_ROOT of the one that runs; NULL: unset */
 static unsigned number, failed, ran, skipped;
 
@@ -160,6 +162,8 @@ static bool run_scenario(struct json_object *scenario)
     match_capture(&world.vars, "SERVED_ENDPOINT_2");
     if (sampled)
         match_set(&world.vars, "SAMPLED_ENDPOINT", endpoint);
+    if (scenario_needs(scenario) & SCENARIO_STORE)
+        match_set(&world.vars, "STORE_ENDPOINT", store_endpoint);
     snprintf(why, sizeof why, "the mount table does not do");
     ok = (!names || mount_names(endpoint, "mount")) &&
          scenario_play(override != NULL ? override : scenario, &world, why, sizeof why);
@@ -193,12 +197,48 @@ static bool selected(const char *name, int argc, char **argv)
     return argc < 2;
 }
 
+/* What ran and what did not, by conformance and by what scenarios need; one may need several. */
+static struct tally {
+    const char *name;
+    unsigned ran, skipped;
+} by_conformance[] = {{.name = "required"}, {.name = "informative"}}, by_need[SCENARIO_NEEDS];
+
+static void count(struct json_object *scenario, bool skip)
+{
+    unsigned needs = scenario_needs(scenario);
+
+    for (size_t i = 0; i < sizeof by_conformance / sizeof by_conformance[0]; i++) {
+        if (strcmp(vec_str(scenario, "conformance"), by_conformance[i].name) == 0) {
+            by_conformance[i].ran += !skip;
+            by_conformance[i].skipped += skip;
+        }
+    }
+    for (unsigned i = 0; i < SCENARIO_NEEDS; i++) {
+        by_need[i].ran += !skip && (needs & 1u << i) != 0;
+        by_need[i].skipped += skip && (needs & 1u << i) != 0;
+    }
+    ran += !skip;
+    skipped += skip;
+}
+
+static void print_counts(size_t n)
+{
+    printf("# %zu scenarios: %u ran, %u skipped\n", n, ran, skipped);
+    for (size_t i = 0; i < sizeof by_conformance / sizeof by_conformance[0]; i++)
+        printf("# %s: %u ran, %u skipped\n", by_conformance[i].name, by_conformance[i].ran,
+               by_conformance[i].skipped);
+    for (unsigned i = 0; i < SCENARIO_NEEDS; i++)
+        printf("# with %s: %u ran, %u skipped\n", scenario_need_name(1u << i), by_need[i].ran,
+               by_need[i].skipped);
+}
+
 int main(int argc, char **argv)
 {
     struct json_object *vectors = vectors_load("websocket.json");
     struct json_object *list = vec_get(vectors, "scenarios");
 
-    if (!rig_table_start(&table, table_endpoint, sizeof table_endpoint))
+    if (!rig_table_start(&table, table_endpoint, sizeof table_endpoint) ||
+        !rig_store_start(&store, store_endpoint, sizeof store_endpoint))
         return 99;
     informative = json_object_from_file(tap_path("integration/informative.json"));
     for (size_t i = 0; i < json_object_array_length(list); i++) {
@@ -208,14 +248,13 @@ int main(int argc, char **argv)
 
         if (!selected(name, argc, argv))
             continue;
-        ran += skip == NULL;
-        skipped += skip != NULL;
+        count(scenario, skip != NULL);
         report(skip != NULL || run_scenario(scenario), name, skip);
     }
     report(stop_wsprd(), "wsprd ends well after all of them", NULL);
+    report(rig_store_stop(&store), "the store ends well", NULL);
     report(rig_table_stop(&table), "wspr-mounttabled ends well too", NULL);
-    printf("# %zu scenarios: %u ran, %u wait for what is not there yet\n",
-           json_object_array_length(list), ran, skipped);
+    print_counts(json_object_array_length(list));
     printf("1..%u\n", number);
     json_object_put(informative);
     json_object_put(vectors);
