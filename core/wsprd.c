@@ -41,7 +41,7 @@
 
 struct settings {
     int64_t port;
-    const char *vproxy;
+    const char *vproxy, *peer_listen, *peer_advertise;
     const char *plugin_dir;
     const char *plugins;
     const char *state_dir;
@@ -59,8 +59,14 @@ static const struct config_option option_rows[] = {
     {"port", CONFIG_INT, AT(port), "8124", "N",
      "TCP port for pages, on 127.0.0.1; 0 lets the system choose", 0, 65535},
     {"vproxy", CONFIG_STRING, AT(vproxy), "", "NAME",
-     "name or endpoint of the relay that served objects listen through;\n"
-     "without effect while pages cannot serve",
+     "name or endpoint of the relay that objects of pages are served through;\n"
+     "without one they are served on peer-listen",
+     0, 0},
+    {"peer-listen", CONFIG_STRING, AT(peer_listen), "127.0.0.1:0", "HOST:PORT",
+     "TCP address for callers of objects of pages; port 0 lets the system choose", 0, 0},
+    {"peer-advertise", CONFIG_STRING, AT(peer_advertise), "", "HOST:PORT",
+     "what their endpoints say instead, for a machine behind NAT or with a name;\n"
+     "port 0 is the port of peer-listen",
      0, 0},
     {"no-embedded", CONFIG_BOOL, AT(no_embedded), "false", NULL,
      "without roots of names: do not run a mount table and the\nsample service inside", 0, 0},
@@ -156,8 +162,6 @@ static int read_options(struct daemon *d, int argc, char **argv)
         printf("wsprd %s (plugin ABI %d.%d)\n", PACKAGE_VERSION, WSPR_ABI_MAJOR, WSPR_ABI_MINOR);
         return EXIT_SUCCESS;
     }
-    if (d->settings.vproxy[0] != '\0')
-        warn_inert(NULL, "vproxy");
     d->log.fd = d->settings.log_stderr || d->settings.also_log_stderr ? STDERR_FILENO : -1;
     d->log.level = d->settings.verbosity == 0   ? LOG_LEVEL_WARN
                    : d->settings.verbosity == 1 ? LOG_LEVEL_INFO
@@ -283,6 +287,9 @@ static int start_gateway(struct daemon *d, struct err *err)
         .runtime = d->runtime,
         .log = &d->log,
         .plugin_dir = d->settings.plugin_dir,
+        .proxy = d->settings.vproxy,
+        .peer_listen = d->settings.peer_listen,
+        .peer_advertise = d->settings.peer_advertise,
         .plugins = names,
         .roots = roots_for_pages(d),
         .strict_utf8 = d->settings.strict_utf8,

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/private.h"
+#include "rpc/server.h"
 
 static const struct gateway_limits gateway_limits_default = {
     .conns = 65536,
@@ -72,6 +73,7 @@ static void gateway_free(struct gateway *gw)
     gateway_plugin_unload_all(gw);
     gateway_flow_free_spares(gw);
     loop_listener_free(gw->listener);
+    rpc_listener_free(gw->peers);
     arena_done(&gw->scratch);
     arena_done(&gw->convert);
     buf_done(&gw->text);
@@ -166,6 +168,7 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     limits_complete(&gw->limits);
     list_init(&gw->conns);
     list_init(&gw->orphans);
+    list_init(&gw->mounting);
     list_init(&gw->spare_flows);
     loop_task_init(&gw->stop_task, gateway_stopped, gw);
     loop_timer_init(&gw->stop_timer, gw->worker, gateway_give_up, gw);

@@ -66,6 +66,8 @@ struct gateway {
     struct loop_task stop_task;
     struct loop_timer stop_timer;
     struct list conns;
+    struct rpc_listener *peers; /* NULL: nobody served yet */
+    struct list mounting;       /* struct wspr_server with names that were not mounted yet */
     struct list orphans; /* struct wspr_server whose connection is gone: they are being stopped */
     uint64_t next_conn;
     struct arena scratch; /* for one message of a page at a time */
@@ -254,6 +256,9 @@ void gateway_call_page_writable(struct wspr_flow *f);
 void gateway_call_cut_pipes(struct wspr_flow *f);
 
 /* server.c */
+/* Whether a page's server is about to be mounted under the name, or a part of it, the first time.
+ */
+bool gateway_server_is_mounting(struct gateway *gw, struct span name);
 /* The connection ends: callers are told, and the servers are stopped on their own. */
 void gateway_server_abort_all(struct wspr_conn *c);
 

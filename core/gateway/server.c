@@ -15,6 +15,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "gateway/server.h"
 #include "rpc/publisher.h"
 
@@ -48,11 +49,13 @@ static void server_free(struct wspr_server *s)
     struct gateway *gw = s->gw;
 
     list_remove(&s->node);
+    list_remove(&s->mounting_node);
     loop_task_cancel(&s->task);
     if (s->conn != NULL)
         s->conn->n_servers--;
     gw->stats.servers--;
     gateway_service_free(s->service);
+    free(s->endpoint);
     free(s);
     gateway_check_stopped(gw);
 }
@@ -118,6 +121,7 @@ static int publish(struct wspr_server *s, struct span name, struct err *err)
 {
     struct gateway *gw = s->gw;
     size_t n;
+    int r;
 
     if (name.len == 0 || has_name(s, name, &n))
         return 0;
@@ -125,7 +129,40 @@ static int publish(struct wspr_server *s, struct span name, struct err *err)
         gw->stats.err_name_limit++;
         return err_set(err, WSPR_ELIMIT, "too many names for one server");
     }
-    return rpc_server_publish(s->rpc, name, err);
+    r = rpc_server_publish(s->rpc, name, err);
+    list_remove(&s->mounting_node);
+    if (r == 0)
+        list_push_back(&gw->mounting, &s->mounting_node);
+    return r;
+}
+
+/* Whether the name begins with one that the server is published under. */
+static bool is_below(struct wspr_server *s, struct span name)
+{
+    struct rpc_publisher *p = rpc_server_publisher(s->rpc);
+    struct span have;
+
+    for (size_t i = 0; p != NULL && rpc_publisher_name(p, i, &have); i++) {
+        if (name.len >= have.len && span_equal(span_of(name.p, have.len), have) &&
+            (name.len == have.len || name.p[have.len] == '/'))
+            return true;
+    }
+    return false;
+}
+
+bool gateway_server_is_mounting(struct gateway *gw, struct span name)
+{
+    bool mounting = false;
+
+    LIST_FOREACH_SAFE (node, after, &gw->mounting) {
+        struct wspr_server *s = LIST_OBJECT(node, struct wspr_server, mounting_node);
+
+        if (s->state != SERVER_UP || rpc_publisher_settled(rpc_server_publisher(s->rpc)))
+            list_remove(node);
+        else
+            mounting = mounting || is_below(s, name);
+    }
+    return mounting;
 }
 
 static void finish_serve(struct wspr_server *s)
@@ -142,17 +179,93 @@ static void finish_serve(struct wspr_server *s)
 
 /* ---- listening ---- */
 
+static int keep_endpoint(struct wspr_server *s, const char *endpoint, struct err *err)
+{
+    char *copy = mem_strndup(endpoint, strlen(endpoint));
+
+    if (copy == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    free(s->endpoint);
+    s->endpoint = copy;
+    return 0;
+}
+
+static void forget_rpc(struct wspr_server *s)
+{
+    s->rpc = NULL;
+    s->state = SERVER_IDLE;
+    free(s->endpoint);
+    s->endpoint = NULL;
+}
+
 static void listen_failed(void *arg)
 {
     struct wspr_server *s = arg;
 
-    s->rpc = NULL;
-    s->state = SERVER_IDLE;
-    s->endpoint = NULL;
+    forget_rpc(s);
     if (s->conn == NULL)
         server_free(s);
     else
         loop_worker_later(s->gw->worker, &s->task);
+}
+
+/* It cannot be reached; a later request tries again. */
+static void give_up_listening(struct wspr_server *s, const struct err *err)
+{
+    if (s->rpc != NULL) {
+        s->state = SERVER_STOPPING;
+        rpc_server_stop(s->rpc, 0, listen_failed, s);
+    }
+    op_done(s, err);
+}
+
+static void listens(struct wspr_server *s, const char *endpoint)
+{
+    struct err e = ERR_INIT;
+
+    s->state = SERVER_UP;
+    if (keep_endpoint(s, endpoint, &e) < 0)
+        give_up_listening(s, &e);
+    else
+        finish_serve(s);
+    err_done(&e);
+}
+
+/* What the relay says: the first outcome, and later losses and new endpoints. */
+static void relay_told(void *arg, struct rpc_server *rpc, const char *endpoint,
+                       const struct err *why)
+{
+    struct wspr_server *s = arg;
+    struct wspr_conn *conn = s->conn;
+
+    if (conn == NULL)
+        return;
+    conn->busy++;
+    if (s->state != SERVER_LISTENING) {
+        if (endpoint != NULL)
+            keep_endpoint(s, endpoint, NULL);
+    } else if (endpoint == NULL) {
+        give_up_listening(s, why);
+    } else {
+        listens(s, endpoint);
+        loop_worker_later(s->gw->worker, &s->task);
+    }
+    gateway_conn_leave(conn);
+}
+
+static int listen_directly(struct wspr_server *s, struct err *err)
+{
+    struct gateway *gw = s->gw;
+    const char *endpoint;
+    int r = 0;
+
+    if (gw->peers == NULL)
+        r = rpc_listener_new(gw->runtime, gw->peer_listen, gw->peer_advertise, &gw->peers, err);
+    if (r == 0)
+        r = rpc_server_listen_shared(s->rpc, gw->peers, &endpoint, err);
+    if (r == 0)
+        listens(s, endpoint);
+    return r;
 }
 
 static int start_listening(struct wspr_server *s, struct err *err)
@@ -163,35 +276,27 @@ static int start_listening(struct wspr_server *s, struct err *err)
 
     if (r == 0)
         r = rpc_server_new(s->gw->runtime, &opts, &dispatcher, &s->rpc, err);
-
     if (r < 0)
         return r;
-    r = rpc_server_listen(s->rpc, s->gw->peer_listen, &s->endpoint, err);
-    if (r < 0) {
-        s->state = SERVER_STOPPING;
-        rpc_server_stop(s->rpc, 0, listen_failed, s);
-        return r;
-    }
-    s->state = SERVER_UP;
-    return 0;
+    if (s->gw->proxy == NULL)
+        return listen_directly(s, err);
+    s->state = SERVER_LISTENING;
+    return rpc_server_listen_relay(s->rpc, span_str(s->gw->proxy), relay_told, s, err);
 }
 
 static void serve(struct wspr_server *s)
 {
     struct server_op *op = op_first(s);
     struct err e = ERR_INIT;
-    int r = 0;
 
     if (s->service == NULL) {
         s->service = op->service;
         op->service = NULL;
     }
-    if (s->state == SERVER_IDLE)
-        r = start_listening(s, &e);
-    if (r < 0)
-        op_done(s, &e);
-    else
+    if (s->state == SERVER_UP)
         finish_serve(s);
+    else if (start_listening(s, &e) < 0)
+        give_up_listening(s, &e);
     err_done(&e);
 }
 
@@ -201,9 +306,7 @@ static void rpc_stopped(void *arg)
 {
     struct wspr_server *s = arg;
 
-    s->rpc = NULL;
-    s->endpoint = NULL;
-    s->state = SERVER_IDLE;
+    forget_rpc(s);
     if (s->conn == NULL) {
         server_free(s);
         return;
@@ -273,7 +376,7 @@ static void abandon(struct wspr_server *s)
         return;
     }
     list_push_back(&s->gw->orphans, &s->node);
-    if (s->state == SERVER_UP)
+    if (s->state == SERVER_UP || s->state == SERVER_LISTENING)
         stop_rpc(s);
 }
 
@@ -320,6 +423,7 @@ int wspr_server_get(struct wspr_host *host, struct wspr_conn *c, uint64_t id,
         s->id = id;
         s->arg = arg;
         memcpy(&s->ops, ops, ops->size < sizeof *ops ? ops->size : sizeof *ops);
+        list_init(&s->mounting_node);
         list_init(&s->queue);
         list_init(&s->invocations);
         loop_task_init(&s->task, server_task, s);

@@ -65,7 +65,8 @@ struct wspr_server {
     unsigned n_queued;
     struct gateway_service *service; /* NULL: not known yet */
     struct rpc_server *rpc;          /* NULL in IDLE */
-    const char *endpoint;            /* borrowed from rpc */
+    char *endpoint;                  /* the latest one; NULL: none yet */
+    struct list mounting_node;       /* in gw->mounting */
     struct list invocations;         /* struct wspr_invocation */
     struct loop_task task;           /* the queue; calls whose caller got lost */
 };

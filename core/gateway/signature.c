@@ -8,7 +8,9 @@
 #include "rpc/client.h"
 #include "rpc/header.h"
 
-#define SIG_ARENA_MAX RPC_SIGNATURE_MAX
+#define SIG_ARENA_MAX    RPC_SIGNATURE_MAX
+#define FETCH_MOUNT_WAIT (2 * CLOCK_S)
+#define FETCH_MOUNT_STEP (2 * CLOCK_MS)
 
 /* ---- the object ---- */
 
@@ -102,6 +104,8 @@ struct sig_fetch {
     bool ended; /* out of the hash: its waits are being told */
     struct loop_task task;
     struct loop_timer timer;
+    struct loop_timer start; /* while a page of ours is only just being mounted under the name */
+    int64_t waited;
     size_t name_len;
     uint8_t name[];
 };
@@ -114,6 +118,7 @@ static void fetch_free(struct sig_fetch *f)
         HASH_DELETE(hh, f->gw->fetches, f);
     rpc_call_cancel(f->call);
     loop_timer_stop(&f->timer);
+    loop_timer_stop(&f->start);
     loop_task_cancel(&f->task);
     wspr_signature_unref(f->sig);
     err_done(&f->err);
@@ -204,6 +209,23 @@ static void fetch_failed(void *arg)
     err_done(&e);
 }
 
+/*
+ * Serving is answered before the name is mounted. Whoever uses it at once, on this gateway, waits
+ * for the mount rather than being told that there is no such name, or being led to an older server.
+ */
+static void fetch_start(void *arg)
+{
+    struct sig_fetch *f = arg;
+
+    if (f->waited < FETCH_MOUNT_WAIT &&
+        gateway_server_is_mounting(f->gw, span_of(f->name, f->name_len))) {
+        f->waited += FETCH_MOUNT_STEP;
+        loop_timer_start(&f->start, FETCH_MOUNT_STEP);
+        return;
+    }
+    rpc_call_start(f->call, 0);
+}
+
 static struct sig_fetch *fetch_new(struct gateway *gw, struct span name, unsigned hash)
 {
     struct rpc_call_opts opts = {.timeout = gw->limits.lookup_timeout, .n_results = 2};
@@ -215,6 +237,7 @@ static struct sig_fetch *fetch_new(struct gateway *gw, struct span name, unsigne
     list_init(&f->waits);
     loop_task_init(&f->task, fetch_failed, f);
     loop_timer_init(&f->timer, gw->worker, fetch_timeout, f);
+    loop_timer_init(&f->start, gw->worker, fetch_start, f);
     memcpy(f->name, name.p, name.len);
     f->name_len = name.len;
     f->sig = signature_new();
@@ -229,7 +252,7 @@ static struct sig_fetch *fetch_new(struct gateway *gw, struct span name, unsigne
                            &fetch_ops, f);
     loop_timer_start(&f->timer, gw->limits.lookup_timeout);
     if (f->call != NULL)
-        rpc_call_start(f->call, 0);
+        fetch_start(f);
     else
         loop_worker_later(gw->worker, &f->task);
     return f;
@@ -360,9 +383,13 @@ void gateway_sig_wait_start(struct sig_wait *w, struct wspr_conn *c, struct span
 {
     struct gateway *gw = c->gw;
     unsigned hash = hash_bytes(&gw->hash_key, name.p, name.len);
-    const struct wspr_signature *sig = cache_get(c, name);
+    const struct wspr_signature *sig;
     struct sig_fetch *f = NULL;
 
+    /* Another object is about to take the name: its signature is to be asked for, see fetch_start. */
+    if (gateway_server_is_mounting(gw, name))
+        gateway_sig_cache_forget(c, name);
+    sig = cache_get(c, name);
     list_init(&w->node);
     list_push_back(&c->sig_waits, &w->conn_node);
     w->conn = c;
