@@ -386,7 +386,7 @@ void gateway_sig_wait_start(struct sig_wait *w, struct wspr_conn *c, struct span
     const struct wspr_signature *sig;
     struct sig_fetch *f = NULL;
 
-    /* Another object is about to take the name: its signature is to be asked for, see fetch_start. */
+    /* Another object is about to take the name: its signature is asked for, see fetch_start. */
     if (gateway_server_is_mounting(gw, name))
         gateway_sig_cache_forget(c, name);
     sig = cache_get(c, name);
