@@ -1,8 +1,8 @@
 /*
  * wspr-first: how long it takes from the start of wsprd in an empty home, with nothing configured,
- * to the first answer that a page gets from "cache" by its mounted name. Everything is in it: making
- * and storing an identity, loading plugins, the embedded mount table, resolution, two handshakes
- * with services, the signature, the call.
+ * to the first answer that a page gets from "cache" by its mounted name. All is in it: making and
+ * storing an identity, loading plugins, the embedded mount table, resolution, two handshakes with
+ * services, the signature, the call.
  *
  *     wspr-first RUNS WSPRD [ARGUMENT]...
  */
