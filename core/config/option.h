@@ -23,6 +23,15 @@ enum config_type {
     CONFIG_ACTION = 4, /* bool, never takes a value (--help) */
     CONFIG_INERT = 5,  /* takes a value, accepted and without a meaning here */
     CONFIG_INERT_SWITCH = 6,
+    CONFIG_DURATION = 7, /* int64_t, nanoseconds: "1m30s", "250ms"; a bare number is seconds */
+    CONFIG_LIST = 8,     /* struct config_list: may be given several times */
+};
+
+#define CONFIG_LIST_MAX 64
+
+struct config_list {
+    const char *items[CONFIG_LIST_MAX]; /* borrowed from the command line */
+    size_t n;
 };
 
 struct config_option {
@@ -32,7 +41,7 @@ struct config_option {
     const char *def;  /* default, as text; NULL: leave what the target holds */
     const char *arg;  /* what help calls the value */
     const char *help; /* one or more lines */
-    int64_t min, max; /* for CONFIG_INT */
+    int64_t min, max; /* for CONFIG_INT, and CONFIG_DURATION unless both are 0 */
 };
 
 struct config_table {
@@ -50,10 +59,33 @@ void config_defaults(const struct config_table *table, void *target);
 int config_parse_args(const struct config_table *table, int argc, char **argv, void *target,
                       void (*inert)(void *arg, const char *name), void *arg, int *ret_rest,
                       struct err *err);
+/* A table and the struct that it fills. */
+struct config_part {
+    const struct config_table *table;
+    void *target;
+};
+
+/*
+ * Reads argv[0 …] as commands in the style of "wspr call NAME --stream" have it: options of any of
+ * the parts may stand anywhere among the operands, with two dashes (one if the name is a single
+ * letter). What looks like a negative number is an operand, and so is "-", and all that follows
+ * "--". With first_only the reading stops before the first operand, which argv[*ret_n] is then.
+ * Otherwise the operands are written to ret_operands, which has room for argc of them, and *ret_n
+ * is their number. WSPR_EINVAL names the option and what is wrong with it.
+ */
+int config_parse_mixed(const struct config_part *parts, size_t n_parts, int argc, char **argv,
+                       bool first_only, const char **ret_operands, int *ret_n, struct err *err);
 /* Sets one option from text, as a configuration file or a test does. */
 int config_set(const struct config_table *table, void *target, const char *name, const char *value,
                struct err *err);
 /* Prints the options with their help and defaults; those without a meaning here come last. */
 void config_print_help(const struct config_table *table, FILE *out);
+/* The same in the style of config_parse_mixed; rows without a help text (other names) are left out.
+ */
+void config_print_options(const struct config_table *table, FILE *out);
+/* Whether the option is followed by a value. */
+bool config_takes_value(const struct config_option *option);
+/* Reads "1h30m", "1.5s", "250ms", "7d" or a number of seconds. False if it is none, or too long. */
+bool config_duration(const char *text, int64_t *ret_ns);
 
 #endif

@@ -173,6 +173,143 @@ static void roots_have_limits(void)
     err_done(&e);
 }
 
+/* ---- options among operands ---- */
+
+struct mixed {
+    struct config_list roots;
+    int64_t timeout, count;
+    bool json;
+};
+
+static const struct config_option mixed_rows[] = {
+    {"root", CONFIG_LIST, offsetof(struct mixed, roots), NULL, "NAME", "may be repeated", 0, 0},
+    {"timeout", CONFIG_DURATION, offsetof(struct mixed, timeout), "5s", "TIME", "or never", 0,
+     INT64_C(3600000000000)},
+    {"json", CONFIG_BOOL, offsetof(struct mixed, json), "false", NULL, "for programs", 0, 0},
+};
+static const struct config_option own_rows[] = {
+    {"count", CONFIG_INT, offsetof(struct mixed, count), "1", "N", "how often", 0, 10},
+    {"c", CONFIG_INT, offsetof(struct mixed, count), NULL, NULL, NULL, 0, 10},
+};
+static const struct config_table mixed_table = {mixed_rows, 3}, own_table = {own_rows, 2};
+
+/* n counts the arguments; the operands are joined with commas. */
+static int parse_mixed(struct mixed *m, const char *const *args, int n, bool first_only,
+                       char *operands, int *ret_n, struct err *err)
+{
+    const struct config_part parts[] = {{NULL, NULL}, {&own_table, m}, {&mixed_table, m}};
+    char *argv[16];
+    const char *got[16];
+    int r;
+
+    *m = (struct mixed){0};
+    config_defaults(&mixed_table, m);
+    config_defaults(&own_table, m);
+    for (int i = 0; i < n; i++)
+        argv[i] = (char *)(uintptr_t)args[i];
+    r = config_parse_mixed(parts, 3, n, argv, first_only, got, ret_n, err);
+    operands[0] = '\0';
+    for (int i = 0; i < *ret_n && r == 0 && !first_only; i++)
+        snprintf(operands + strlen(operands), 64 - strlen(operands), "%s,", got[i]);
+    return r;
+}
+
+static void options_among_operands(void)
+{
+    static const char *const args[] = {"a",        "--root", "x", "-5", "--json", "-",
+                                       "--root=y", "-c",     "3", "--", "--json", "-.5"};
+    struct mixed m;
+    struct err e = ERR_INIT;
+    char operands[64];
+    int n = 0;
+
+    TAP_IS(parse_mixed(&m, args, 12, false, operands, &n, &e) == 0);
+    TAP_OK(strcmp(operands, "a,-5,-,--json,-.5,") == 0 && n == 5, "%s", operands);
+    TAP_IS(m.roots.n == 2 && strcmp(m.roots.items[0], "x") == 0);
+    TAP_IS(m.json && m.count == 3 && m.timeout == INT64_C(5000000000));
+    TAP_IS(parse_mixed(&m, args, 0, false, operands, &n, &e) == 0 && n == 0 && !m.json);
+    /* Up to the first operand only. */
+    TAP_IS(parse_mixed(&m, args + 1, 11, true, operands, &n, &e) == 0);
+    TAP_IS(n == 2 && m.roots.n == 1);
+    err_done(&e);
+}
+
+static void bad_options_among_operands(void)
+{
+    static const struct {
+        const char *args[2], *text;
+    } t[] = {
+        {{"--rot", "x"}, "unknown option --rot"},
+        {{"-x", "x"}, "unknown option -x"},
+        {{"x", "--root"}, "--root needs a value: NAME"},
+        {{"-c", "11"}, "invalid value \"11\" for -c: want 0 to 10"},
+        {{"--count", "x"}, "invalid value \"x\" for --count: want a number"},
+        {{"--json=x", "x"}, "invalid value \"x\" for --json: want true or false"},
+        {{"--timeout", "2h"},
+         "invalid value \"2h\" for --timeout: want a time that is not so long"},
+    };
+
+    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+        struct mixed m;
+        struct err e = ERR_INIT;
+        char operands[64];
+        int n = 0;
+
+        TAP_OK(parse_mixed(&m, t[i].args, 2, false, operands, &n, &e) == WSPR_EINVAL, "%s",
+               t[i].text);
+        TAP_OK(strcmp(err_text(&e), t[i].text) == 0, "%s: %s", t[i].text, err_text(&e));
+        err_done(&e);
+    }
+}
+
+static void lists_are_bounded(void)
+{
+    struct mixed m = {0};
+    struct err e = ERR_INIT;
+
+    for (int i = 0; i < CONFIG_LIST_MAX; i++)
+        TAP_IS(config_set(&mixed_table, &m, "root", "x", &e) == 0);
+    TAP_IS(config_set(&mixed_table, &m, "root", "x", &e) == WSPR_EINVAL);
+    TAP_IS(m.roots.n == CONFIG_LIST_MAX);
+    err_done(&e);
+}
+
+static void durations(void)
+{
+    static const struct {
+        const char *text;
+        int64_t ns; /* -1: none */
+    } t[] = {
+        {"10s", INT64_C(10000000000)},
+        {"250ms", 250000000},
+        {"1h30m", INT64_C(5400000000000)},
+        {"1.5s", 1500000000},
+        {".5s", 500000000},
+        {"7", INT64_C(7000000000)},
+        {"0", 0},
+        {"2d", INT64_C(172800000000000)},
+        {"3us", 3000},
+        {"4ns", 4},
+        {"8760h", INT64_C(31536000000000000)},
+        {"", -1},
+        {"s", -1},
+        {"1x", -1},
+        {"1h3", -1},
+        {"-1s", -1},
+        {"1 s", -1},
+        {".s", -1},
+        {"99999999999h", -1},
+        {"1s ", -1},
+    };
+
+    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+        int64_t ns = -1;
+        bool ok = config_duration(t[i].text, &ns);
+
+        TAP_OK(ok == (t[i].ns >= 0) && ns == t[i].ns, "\"%s\" is %lld", t[i].text, (long long)ns);
+    }
+}
+
 static const struct tap_case config_cases[] = {
     {"lists are split", lists_are_split},
     {"roots of the environment", roots_of_the_environment},
@@ -180,6 +317,10 @@ static const struct tap_case config_cases[] = {
     {"forms of the command line", forms_of_the_command_line},
     {"bad options are named", bad_options_are_named},
     {"help shows every option", help_shows_every_option},
+    {"options among operands", options_among_operands},
+    {"bad options among operands", bad_options_among_operands},
+    {"lists are bounded", lists_are_bounded},
+    {"durations", durations},
 };
 
 int main(int argc, char **argv)
