@@ -73,12 +73,38 @@ static void runtime_stopped(void *arg)
     loop_worker_stop(d->worker);
 }
 
-static void server_stopped(void *arg)
+void daemon_stopped(void *arg)
 {
     struct daemon *d = arg;
 
     d->server = NULL;
-    rpc_runtime_stop(d->rt, runtime_stopped, d);
+    if (d->rt != NULL)
+        rpc_runtime_stop(d->rt, runtime_stopped, d);
+}
+
+static void daemon_stop(struct daemon *d, int64_t grace)
+{
+    d->stopping = true;
+    if (d->stop != NULL)
+        d->stop(d);
+    else if (d->server != NULL)
+        rpc_server_stop(d->server, grace, daemon_stopped, d);
+    else
+        daemon_stopped(d);
+}
+
+static void daemon_complain(struct daemon *d, const struct err *e)
+{
+    fprintf(stderr, "%s: %s\n", d->program, err_text(e));
+    d->status = EXIT_FAILURE;
+}
+
+void daemon_fail(struct daemon *d, const struct err *e)
+{
+    if (d->stopping)
+        return;
+    daemon_complain(d, e);
+    daemon_stop(d, 0);
 }
 
 static void on_signal(void *arg, int number)
@@ -89,9 +115,8 @@ static void on_signal(void *arg, int number)
         loop_worker_stop(d->worker);
         return;
     }
-    d->stopping = true;
     log_write(&d->log, LOG_LEVEL_INFO, "daemon", "signal %d: stopping", number);
-    rpc_server_stop(d->server, STOP_GRACE, server_stopped, d);
+    daemon_stop(d, STOP_GRACE);
 }
 
 void daemon_end(struct daemon *d)
@@ -123,6 +148,16 @@ static int daemon_set_roots(struct daemon *d, struct err *err)
     return r;
 }
 
+static int daemon_add_name(struct daemon *d, struct span name, struct err *err)
+{
+    int r;
+
+    if (d->server != NULL)
+        return rpc_server_publish(d->server, name, err);
+    r = rpc_publisher_add_name(d->publisher, name);
+    return r < 0 ? err_set(err, r, "%s", err_code_text(r)) : 0;
+}
+
 int daemon_publish(struct daemon *d, const char *name, bool asked_for, struct err *err)
 {
     bool rooted = name[0] == '/' && name[1] != '/';
@@ -130,7 +165,7 @@ int daemon_publish(struct daemon *d, const char *name, bool asked_for, struct er
     if (name[0] == '\0')
         return 0;
     if (rooted || d->n_roots > 0)
-        return rpc_server_publish(d->server, span_str(name), err);
+        return daemon_add_name(d, span_str(name), err);
     if (asked_for)
         return err_set(err, WSPR_EINVAL, "no mount table for the name \"%s\": set NAMESPACE_ROOT",
                        name);
@@ -161,10 +196,11 @@ static void daemon_settled(void *arg)
 
 int daemon_announce(struct daemon *d, struct err *err, const char *fmt, ...)
 {
-    struct rpc_publisher *p = rpc_server_publisher(d->server);
+    struct rpc_publisher *p = d->server != NULL ? rpc_server_publisher(d->server) : d->publisher;
     char line[2048];
     va_list ap;
 
+    d->announced = true;
     va_start(ap, fmt);
     vsnprintf(line, sizeof line, fmt, ap);
     va_end(ap);
@@ -182,6 +218,16 @@ int daemon_announce(struct daemon *d, struct err *err, const char *fmt, ...)
 
 /* ---- the beginning ---- */
 
+bool daemon_legacy_peers(const struct daemon_opts *common)
+{
+#ifdef WSPR_LEGACY_PEERS
+    return !common->no_legacy_peers;
+#else
+    (void)common;
+    return false;
+#endif
+}
+
 int daemon_begin(struct daemon *d, const struct daemon_opts *common, struct err *err)
 {
     static const enum log_level levels[] = {LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG};
@@ -197,9 +243,7 @@ int daemon_begin(struct daemon *d, const struct daemon_opts *common, struct err 
         r = loop_signals_new(d->worker, on_signal, d, &d->signals, err);
     if (r < 0)
         return r;
-#ifdef WSPR_LEGACY_PEERS
-    rt.legacy_peers = !common->no_legacy_peers;
-#endif
+    rt.legacy_peers = daemon_legacy_peers(common);
     rt.worker = d->worker;
     rt.offload = d->offload;
     rt.identity = d->identity;
@@ -214,15 +258,11 @@ int daemon_begin(struct daemon *d, const struct daemon_opts *common, struct err 
 int daemon_run(struct daemon *d, int r, const struct err *e)
 {
     if (r < 0) {
-        fprintf(stderr, "%s: %s\n", d->program, err_text(e));
+        daemon_complain(d, e);
         /* The loop is still needed to take down what was built. */
-        d->stopping = true;
-        if (d->server != NULL)
-            rpc_server_stop(d->server, 0, server_stopped, d);
-        else if (d->rt != NULL)
-            rpc_runtime_stop(d->rt, runtime_stopped, d);
+        daemon_stop(d, 0);
     }
     if (d->rt != NULL)
         loop_worker_run(d->worker);
-    return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    return d->status;
 }

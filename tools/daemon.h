@@ -20,6 +20,7 @@
 #include "rpc/server.h"
 
 struct loop_offload;
+struct rpc_publisher;
 struct loop_signals;
 struct loop_worker;
 struct security_private;
@@ -74,11 +75,15 @@ struct daemon {
     struct security_private *identity;
     struct security_trust *trust;
     struct rpc_runtime *rt;
-    struct rpc_server *server; /* made by the program */
+    struct rpc_server *server;       /* made by the program, or NULL and */
+    struct rpc_publisher *publisher; /* what mounts it; NULL if it has no name */
+    /* Ends what the program made besides a server, and leads to daemon_stopped; NULL: nothing. */
+    void (*stop)(struct daemon *d);
     size_t n_roots;
     char *line; /* what is announced when the name is mounted */
     struct loop_timer patience;
-    bool stopping;
+    bool stopping, announced;
+    int status; /* of the program */
 };
 
 /*
@@ -97,6 +102,12 @@ int daemon_begin(struct daemon *d, const struct daemon_opts *common, struct err 
  * down what was built. The status of the program.
  */
 int daemon_run(struct daemon *d, int r, const struct err *e);
+/* Reports an error that came later, and ends the program with it. */
+void daemon_fail(struct daemon *d, const struct err *e);
+/* The service has stopped: the rest follows. */
+void daemon_stopped(void *daemon);
+/* Whether peers of 2014 are taken. */
+bool daemon_legacy_peers(const struct daemon_opts *common);
 /* Whatever begin made, in any state; the server is gone by then. */
 void daemon_end(struct daemon *d);
 /*

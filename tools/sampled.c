@@ -13,7 +13,7 @@
 
 struct sampled_opts {
     struct daemon_opts common;
-    const char *listen, *name;
+    const char *listen, *name, *vproxy;
     bool open;
 };
 
@@ -31,6 +31,12 @@ static const struct config_option sampled_options[] = {
      .arg = "NAME",
      .help =
          "name to be mounted under, at the mount tables that\nNAMESPACE_ROOT lists; \"\": none"},
+    {.name = "vproxy",
+     .type = CONFIG_STRING,
+     .offset = offsetof(struct sampled_opts, vproxy),
+     .def = "",
+     .arg = "RELAY",
+     .help = "name or endpoint of a relay to listen through,\ninstead of on an address"},
     {.name = "open",
      .type = CONFIG_BOOL,
      .offset = offsetof(struct sampled_opts, open),
@@ -47,12 +53,30 @@ static const char about[] =
     "Serves a cache of values and an object that throws errors, under the identity in the file\n"
     "that VEYRON_IDENTITY names, or under a fresh one.\n\n";
 
+/* Where it listens through its relay, the first time; later it is only logged, by the server. */
+static void sampled_relayed(void *arg, struct rpc_server *server, const char *endpoint,
+                            const struct err *why)
+{
+    struct daemon *d = arg;
+    struct err e = ERR_INIT;
+
+    (void)server;
+    if (d->announced)
+        return;
+    d->announced = true;
+    if (endpoint == NULL)
+        daemon_fail(d, why);
+    else if (daemon_announce(d, &e, "Listening at: %s", endpoint) < 0)
+        daemon_fail(d, &e);
+    err_done(&e);
+}
+
 static int sampled_start(struct daemon *d, const struct sampled_opts *o, struct sample **ret_sample,
                          struct err *err)
 {
     struct sample_opts sample = {.authorizer = o->open ? &rpc_authorizer_all : NULL};
     struct rpc_server_opts server = {0};
-    const char *endpoint;
+    const char *endpoint = "";
     int r = daemon_begin(d, &o->common, err);
 
     if (r < 0)
@@ -61,11 +85,15 @@ static int sampled_start(struct daemon *d, const struct sampled_opts *o, struct 
     if (*ret_sample == NULL)
         return err_set(err, WSPR_ENOMEM, "out of memory");
     r = rpc_server_new(d->rt, &server, sample_dispatcher(*ret_sample), &d->server, err);
-    if (r == 0)
+    if (r == 0 && o->vproxy[0] != '\0')
+        r = rpc_server_listen_relay(d->server, span_str(o->vproxy), sampled_relayed, d, err);
+    else if (r == 0)
         r = rpc_server_listen(d->server, o->listen, &endpoint, err);
     if (r == 0)
         r = daemon_publish(d, o->name, strcmp(o->name, SAMPLED_NAME) != 0, err);
-    return r < 0 ? r : daemon_announce(d, err, "Listening at: %s", endpoint);
+    if (r < 0 || o->vproxy[0] != '\0')
+        return r;
+    return daemon_announce(d, err, "Listening at: %s", endpoint);
 }
 
 int main(int argc, char **argv)

@@ -7,6 +7,7 @@
 #include "config.h"
 #include "naming/endpoint.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/hex.h"
@@ -239,6 +240,28 @@ void naming_endpoint_compose(struct buf *out, struct span protocol, struct span 
         buf_printf(out, "@%u@%u@@", versions->min, versions->max);
     else
         buf_append_str(out, "@@@@");
+}
+
+int naming_address_advertised(const char *bound, const char *advertise,
+                              char ret_address[NAMING_ADDRESS_MAX + 1], struct err *e)
+{
+    size_t max = NAMING_ADDRESS_MAX + 1;
+    struct span host, port;
+    int n;
+
+    if (advertise == NULL || advertise[0] == '\0')
+        n = snprintf(ret_address, max, "%s", bound);
+    else if (!naming_hostport_split(span_str(advertise), &host, &port) || host.len == 0 ||
+             port.len == 0)
+        return err_set(e, WSPR_EINVAL, "\"%s\" is no address: host:port is wanted", advertise);
+    else if (span_equal_str(port, "0"))
+        n = snprintf(ret_address, max, "%.*s%s", (int)(strlen(advertise) - 2), advertise,
+                     strrchr(bound, ':') != NULL ? strrchr(bound, ':') : "");
+    else
+        n = snprintf(ret_address, max, "%s", advertise);
+    if (n < 0 || (size_t)n >= max)
+        return err_set(e, WSPR_ELIMIT, "the address is too long");
+    return 0;
 }
 
 int naming_endpoint_proxied(const struct naming_rid *server, const struct naming_endpoint *proxy,

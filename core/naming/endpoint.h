@@ -86,6 +86,12 @@ bool naming_endpoint_equal(const struct naming_endpoint *a, const struct naming_
 void naming_endpoint_compose(struct buf *out, struct span protocol, struct span address,
                              const struct naming_rid *rid, const struct naming_versions *versions);
 /*
+ * The address that endpoints tell: the one a socket is bound to, or, unless `advertise` is NULL or
+ * empty, that "host:port", whose port 0 stands for the socket's. WSPR_EINVAL, WSPR_ELIMIT.
+ */
+int naming_address_advertised(const char *bound, const char *advertise,
+                              char ret_address[NAMING_ADDRESS_MAX + 1], struct err *e);
+/*
  * The endpoint under which a server is reached through a proxy: the proxy's address, the server's
  * routing id, the versions that both speak. WSPR_EINVAL "attempting to register with incompatible
  * proxy: ...".

@@ -4,7 +4,6 @@
  */
 #include "config.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "rpc/link.h"
@@ -65,34 +64,11 @@ int rpc_listener_find(struct rpc_listener *l, struct span dst, struct rpc_server
 
 /* ---- life ---- */
 
-/* The address that is told: the socket's, or what was asked for with the socket's port for 0. */
-static int listener_advertise(struct rpc_listener *l, const char *advertise, struct err *err)
-{
-    char bound[LOOP_ADDR_TEXT];
-    struct span host, port;
-    int n;
-
-    loop_addr_text(loop_listener_addr(l->socket), bound);
-    if (advertise == NULL || advertise[0] == '\0') {
-        n = snprintf(l->address, sizeof l->address, "%s", bound);
-    } else if (!naming_hostport_split(span_str(advertise), &host, &port) || host.len == 0 ||
-               port.len == 0) {
-        return err_set(err, WSPR_EINVAL, "\"%s\" is no address: host:port is wanted", advertise);
-    } else if (span_equal_str(port, "0")) {
-        n = snprintf(l->address, sizeof l->address, "%.*s%s", (int)(strlen(advertise) - 2),
-                     advertise, strrchr(bound, ':'));
-    } else {
-        n = snprintf(l->address, sizeof l->address, "%s", advertise);
-    }
-    if (n < 0 || (size_t)n >= sizeof l->address)
-        return err_set(err, WSPR_ELIMIT, "the address is too long");
-    return 0;
-}
-
 int rpc_listener_new(struct rpc_runtime *rt, const char *address, const char *advertise,
                      struct rpc_listener **ret_listener, struct err *err)
 {
     struct rpc_listener *l = calloc(1, sizeof *l);
+    char bound[LOOP_ADDR_TEXT];
     int r;
 
     if (l == NULL)
@@ -101,7 +77,8 @@ int rpc_listener_new(struct rpc_runtime *rt, const char *address, const char *ad
     list_init(&l->servers);
     r = loop_listener_new(rt->worker, address, &listener_ops, l, &l->socket, err);
     if (r == 0)
-        r = listener_advertise(l, advertise, err);
+        r = naming_address_advertised(loop_addr_text(loop_listener_addr(l->socket), bound),
+                                      advertise, l->address, err);
     if (r < 0) {
         rpc_listener_free(l);
         return r;
