@@ -5,7 +5,7 @@
 #include "tap.h"
 
 #define NAMES_MEMORY_CASES  7
-#define NAMES_VECTORS_CASES 7
+#define NAMES_VECTORS_CASES 9
 #define NAMES_FAULTS_CASES  12
 #define NAMES_PUBLISH_CASES 7
 

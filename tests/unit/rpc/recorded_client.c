@@ -224,7 +224,7 @@ static const struct {
     {"blessing-refused", "the client grants no blessings"},
     {"discharge", "the client fetches no discharges"},
     {"discharge-cached", "the client fetches no discharges"},
-    {"noname", "comes with mount tables"},
+    {"noname", "among the conversations about names"},
 };
 
 void client_case(void)

@@ -9,6 +9,9 @@ void client_case(void);
 void server_end(void);
 void client_end(void);
 
+/* Conversations with mount tables, led by our client. */
+void names_conversations(void);
+
 /* Requests byte by byte, and cut at each byte. */
 void pieces_byte_by_byte(void);
 void pieces_cut(void);

@@ -366,9 +366,105 @@ static void live_mount(void)
              json_object_array_length(list), defects);
 }
 
+/*
+ * With several roots the recorded client sent everything to the last one (a defect); ours asks the
+ * same and sends one request to each.
+ */
+static void multiple_roots_writes(void)
+{
+    struct json_object *list = group("multiple_roots_writes");
+    size_t n = json_object_array_length(list);
+    struct world_answer a;
+    struct world w;
+
+    world_begin(&w);
+    TAP_IS(n == 2);
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *v = json_object_array_get_idx(list, i), *roots = vec_get(v, "roots");
+        bool mounts = strncmp(vec_str(v, "call"), "Mount dup", 9) == 0;
+        struct span name = span_str("dup"), server = span_str(w.server.name);
+        struct rpc_mounting *m;
+
+        world_roots(world_client(&w), world_text(&w, text_at(roots, 0)),
+                    world_text(&w, text_at(roots, 1)));
+        world_answer_init(&a);
+        buf_reset(&w.book);
+        m = mounts ? rpc_mount(world_client(&w), name, server, 80, NULL, world_ended, &a)
+                   : rpc_unmount(world_client(&w), name, server, NULL, world_ended, &a);
+        TAP_IS(m != NULL);
+        world_wait(&w, &a);
+        same_error(&w, &a.err, NULL, "dup");
+        world_answer_done(&a);
+        if (mounts)
+            same_flows(&w, vec_get(v, "flows"), "dup");
+        for (size_t k = 0; k < 2; k++) {
+            world_roots(world_client(&w), world_text(&w, text_at(roots, k)), NULL);
+            world_resolve(&w, rpc_resolve, "dup", &a);
+            TAP_OK(mounts == (a.err.code == 0), "%s: %s", text_at(roots, k), err_text(&a.err));
+            world_answer_done(&a);
+        }
+    }
+    tap_note("multiple_roots_writes: %zu of %zu vectors ran, as they should have been", n, n);
+    world_done(&w);
+}
+
+/* Every group of the file runs in one of the tests; one that is new must find its test. */
+static void all_groups(void)
+{
+    static const struct {
+        const char *name, *test;
+        size_t n;
+    } groups[] = {
+        {"split_address_name", "test_naming", 25},
+        {"join_address_name", "test_naming", 17},
+        {"join", "test_naming", 25},
+        {"names", "test_naming", 26},
+        {"make_terminal_at_index", "test_naming", 16},
+        {"endpoint_parse", "test_naming", 19},
+        {"connect_target", "test_naming", 14},
+        {"mounttable_elements", "test_naming", 8},
+        {"glob_parse", "test_naming", 19},
+        {"glob_match", "test_naming", 13},
+        {"live_resolve", "test_names", 37},
+        {"live_unresolve", "test_names", 5},
+        {"live_published", "test_names", 0},
+        {"live_roots", "test_names", 10},
+        {"live_mount", "test_names, test_mounttable", 7},
+        {"live_glob", "test_names", 15},
+        {"mounttable_acl", "test_mounttable", 0},
+        {"mounttable_expiry", "test_mounttable", 19},
+        {"multiple_roots_writes", "test_names", 2},
+        {"live_setup", "test_names", 0},
+    };
+    struct json_object *file;
+    size_t n = 0;
+
+    group("join");
+    file = vectors;
+    json_object_object_foreach(file, key, value)
+    {
+        size_t i = 0, len = json_object_is_type(value, json_type_array)
+                                ? json_object_array_length(value)
+                                : 0;
+
+        if (strcmp(key, "description") == 0 || strcmp(key, "count") == 0)
+            continue;
+        while (i < sizeof groups / sizeof groups[0] && strcmp(groups[i].name, key) != 0)
+            i++;
+        TAP_OK(i < sizeof groups / sizeof groups[0], "group %s has no test", key);
+        if (i == sizeof groups / sizeof groups[0])
+            continue;
+        TAP_OK(groups[i].n == len, "group %s has %zu vectors, not %zu", key, len, groups[i].n);
+        tap_note("%s: %zu in %s", key, len, groups[i].test);
+        n++;
+    }
+    TAP_OK(n == sizeof groups / sizeof groups[0], "%zu groups", n);
+}
+
 const struct tap_case names_vectors_cases[NAMES_VECTORS_CASES] = {
     {"live_resolve", live_resolve},     {"live_resolve, remembered", live_resolve_remembered},
     {"live_roots", live_roots},         {"live_unresolve", live_unresolve},
     {"live_published", live_published}, {"live_glob", live_glob},
-    {"live_mount", live_mount},
+    {"live_mount", live_mount},         {"multiple_roots_writes", multiple_roots_writes},
+    {"all groups", all_groups},
 };

@@ -139,6 +139,7 @@ int main(int argc, char **argv)
     static const struct tap_case pieces[] = {
         {"byte by byte", pieces_byte_by_byte},
         {"cut at each byte", pieces_cut},
+        {"conversations about names", names_conversations},
     };
     struct tap_suite suites[5] = {[4] = TAP_SUITE("pieces", pieces)};
     void (*const run[4])(void) = {read_case, write_case, server_case, client_case};
