@@ -33,7 +33,8 @@ struct loop_worker {
     bool spawned;
     pthread_t spawned_thread;
 
-    int64_t now; /* valid for the rest of the turn when now_known */
+    int64_t skipped; /* how far our time is ahead of the system's (tests) */
+    int64_t now;     /* valid for the rest of the turn when now_known */
     bool now_known;
 
     struct list later; /* struct loop_task */

@@ -314,12 +314,13 @@ static void loop_arm(struct loop_worker *w, int64_t at)
 
     if (w->timer_armed <= at)
         return;
+    w->timer_armed = at;
+    at -= w->skipped;
     if (at < 1)
         at = 1; /* zero would disarm it */
     when.it_value.tv_sec = (time_t)(at / CLOCK_S);
     when.it_value.tv_nsec = (long)(at % CLOCK_S);
     timerfd_settime(w->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
-    w->timer_armed = at;
 }
 
 static void loop_arm_next(struct loop_worker *w, int64_t max_wait)
@@ -444,10 +445,17 @@ bool loop_worker_stopping(const struct loop_worker *w)
 int64_t loop_worker_now(struct loop_worker *w)
 {
     if (!w->now_known) {
-        w->now = clock_mono();
+        w->now = clock_mono() + w->skipped;
         w->now_known = true;
     }
     return w->now;
+}
+
+void loop_worker_skip(struct loop_worker *w, int64_t time)
+{
+    w->skipped += time;
+    w->now_known = false;
+    w->timer_armed = INT64_MAX;
 }
 
 unsigned loop_worker_id(const struct loop_worker *w)

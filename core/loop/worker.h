@@ -75,6 +75,11 @@ void loop_worker_turn(struct loop_worker *w, int64_t max_wait);
 
 /* Monotonic time, read once per turn. Worker's thread. */
 int64_t loop_worker_now(struct loop_worker *w);
+/*
+ * For tests: the worker's time is so many nanoseconds later from now on, and timers that are due by
+ * then fire in the next turns. Sockets know nothing of it. Between turns, on the worker's thread.
+ */
+void loop_worker_skip(struct loop_worker *w, int64_t time);
 unsigned loop_worker_id(const struct loop_worker *w);
 const struct loop_stats *loop_worker_stats(const struct loop_worker *w);
 /* Whether the caller is on the worker's thread (true before it runs). For assertions. */

@@ -253,6 +253,32 @@ static void timers_by_the_thousand(void)
     loop_worker_free(w);
 }
 
+/* A test need not wait for a time that is far away. */
+static void time_is_skipped(void)
+{
+    struct loop_worker *w = rig_worker();
+    struct timer_probe p = {.w = w};
+    int64_t start = loop_worker_now(w), real = clock_mono();
+
+    loop_timer_init(&p.timer, w, probe_fire, &p);
+    loop_timer_start(&p.timer, 3600 * CLOCK_S);
+    loop_worker_turn(w, CLOCK_MS);
+    loop_worker_skip(w, 3500 * CLOCK_S);
+    loop_worker_turn(w, CLOCK_MS);
+    TAP_IS(p.fired == 0 && loop_worker_now(w) - start >= 3500 * CLOCK_S);
+    loop_worker_skip(w, 101 * CLOCK_S);
+    while (p.fired == 0 && clock_mono() - real < 30 * CLOCK_S)
+        loop_worker_turn(w, 100 * CLOCK_MS);
+    TAP_IS(p.fired == 1);
+    /* What begins now comes in its time. */
+    p.due = clock_mono() + 20 * CLOCK_MS;
+    loop_timer_start(&p.timer, 20 * CLOCK_MS);
+    while (p.fired == 1)
+        loop_worker_turn(w, -1);
+    TAP_IS(p.fired == 2 && p.early == 0);
+    loop_worker_free(w);
+}
+
 static const struct tap_case timer_cases[] = {
     {"wheel_agrees_with_a_model", wheel_agrees_with_a_model},
     {"wheel_takes_the_farthest_times", wheel_takes_the_farthest_times},
@@ -260,6 +286,7 @@ static const struct tap_case timer_cases[] = {
     {"timers_repeat", timers_repeat},
     {"timer_in_the_past", timer_in_the_past},
     {"timers_by_the_thousand", timers_by_the_thousand},
+    {"time_is_skipped", time_is_skipped},
 };
 
 const struct tap_suite suite_timer = TAP_SUITE("timer", timer_cases);
