@@ -54,6 +54,7 @@ void gw_init(struct gw *g, const struct gw_opts *opts)
     struct gateway_opts o = {
         .log = &g->log,
         .roots = opts->roots,
+        .proxy = opts->proxy,
         .strict_utf8 = opts->strict_utf8,
         .limits = opts->limits,
     };

@@ -19,11 +19,13 @@
 const struct wspr_plugin *request_plugin_entry(void);
 const struct wspr_plugin *stream_plugin_entry(void);
 const struct wspr_plugin *signature_plugin_entry(void);
+const struct wspr_plugin *serve_plugin_entry(void);
+const struct wspr_plugin *stop_server_plugin_entry(void);
 
 struct gw_opts {
     struct gateway_limits limits;
     struct rpc_limits rpc; /* of the gateway's own runtime */
-    const char *roots;
+    const char *roots, *proxy;
     bool strict_utf8;
     bool service; /* with a runtime and a service to call */
     bool offload;
@@ -74,6 +76,8 @@ struct page {
 
 /* Connects and upgrades; the first frame has been taken if `first`. */
 bool page_open(struct page *p, struct gw *g, const char *headers, bool first);
+/* The same with a path of its own, which may have a query. */
+bool page_open_at(struct page *p, struct gw *g, const char *path, const char *headers, bool first);
 /* Connects without saying anything. */
 bool page_connect(struct page *p, struct gw *g);
 /* Drops the connection. */

@@ -54,14 +54,19 @@ static bool head_is_here(void *arg)
 
 bool page_open(struct page *p, struct gw *g, const char *headers, bool first)
 {
+    return page_open_at(p, g, "/ws", headers, first);
+}
+
+bool page_open_at(struct page *p, struct gw *g, const char *path, const char *headers, bool first)
+{
     static const char expected[] = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
                                    "Connection: Upgrade\r\nSec-WebSocket-Accept: ";
     char request[4096];
     int n = snprintf(request, sizeof request,
-                     "GET /ws HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
+                     "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nUpgrade: websocket\r\n"
                      "Connection: Upgrade\r\nSec-WebSocket-Key: " PAGE_KEY "\r\n"
                      "Sec-WebSocket-Version: 13\r\n%s\r\n",
-                     gateway_port(g->gateway), headers != NULL ? headers : "");
+                     path, gateway_port(g->gateway), headers != NULL ? headers : "");
     bool ok;
 
     if (!page_connect(p, g))

@@ -1,0 +1,193 @@
+/* Limits of serving: each has a clear error and a counter, and harms nobody else. */
+#include "config.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "serve_tests.h"
+#include "serving.h"
+
+static struct page *const a = &serving.a, *const b = &serving.b;
+
+static void test_servers(void)
+{
+    struct serving_how how = {.limits = {.servers_per_conn = 2}};
+    char endpoint[512];
+
+    serving_begin(&how);
+    serving_ask(a, 3, 2, "", "{}");
+    serving_expect_endpoint(a, 3, endpoint);
+    serving_ask(a, 5, 3, "", "{}");
+    page_expect_error(a, 5, INTERNAL, "error creating server: too many servers on this connection");
+    TAP_IS(serving_stats()->err_server_limit == 1);
+    /* Another page has its own; one that is stopped makes room. */
+    serving_ask(b, 7, 3, "", "{}");
+    serving_expect_endpoint(b, 7, endpoint);
+    page_message(a, 9, 6, "2");
+    page_expect_reply(a, 9, 0, "true");
+    serving_ask(a, 11, 3, "", "{}");
+    serving_expect_endpoint(a, 11, endpoint);
+    serving_end();
+}
+
+static void test_names(void)
+{
+    struct serving_how how = {.limits = {.names_per_server = 2}};
+    char endpoint[512];
+
+    serving_begin(&how);
+    serving_ask(a, 3, 1, "one", "{}");
+    serving_expect_endpoint(a, 3, endpoint);
+    serving_ask(a, 5, 1, "two", "{}");
+    serving_expect_endpoint(a, 5, endpoint);
+    serving_ask(a, 7, 1, "one", "{}");
+    serving_expect_endpoint(a, 7, endpoint);
+    serving_ask(a, 9, 1, "three", "{}");
+    page_expect_error(a, 9, INTERNAL, "error serving service: too many names for one server");
+    serving_ask(a, 11, 1, "", "{}");
+    serving_expect_endpoint(a, 11, endpoint);
+    TAP_IS(serving_stats()->err_name_limit == 1);
+    serving_end();
+}
+
+static void test_description(void)
+{
+    struct serving_how how = {.limits = {.service_bytes = 4096}, .idle = true};
+    struct buf text = BUF_INIT(65536);
+
+    serving_begin(&how);
+    buf_u8(&text, '{');
+    for (int i = 0; i < 200; i++)
+        buf_printf(&text, "%s\"method%d\":{\"numOutArgs\":1}", i > 0 ? "," : "", i);
+    buf_u8(&text, '}');
+    serving_ask(a, 1, 1, "", buf_cstr(&text));
+    page_expect_error(a, 1, INTERNAL,
+                      "error serving service: the description of the service is too large");
+    buf_done(&text);
+    page_expect_silence(a);
+    TAP_IS(serving_stats()->servers == 0);
+    serving_end();
+}
+
+/* Calls that the page has not answered; an answer makes room. */
+static void test_pending(void)
+{
+    struct serving_how how = {.limits = {.invocations = 2}};
+
+    serving_begin(&how);
+    serving_call(b, 1, "", "pick", "[1]", 2, false);
+    serving_expect_invoke(0, "pick", "[1]", "");
+    serving_expect_end(0);
+    serving_call(b, 3, "", "pick", "[2]", 2, false);
+    serving_expect_invoke(2, "pick", "[2]", "");
+    serving_expect_end(2);
+    serving_call(b, 5, "", "pick", "[3]", 2, false);
+    page_expect_error(b, 5, INTERNAL, "too many calls wait for an answer of this page");
+    TAP_IS(serving_stats()->err_invocation_limit == 1 && serving_stats()->pending == 2);
+    serving_reply(2, "{\"results\":[1]}");
+    page_expect_reply(b, 3, 0, "[1]");
+    serving_call(b, 7, "", "pick", "[4]", 2, false);
+    serving_expect_invoke(4, "pick", "[4]", "");
+    serving_expect_end(4);
+    serving_end();
+}
+
+/* The page's flows, of both sides, are too many: the caller is told. */
+static void test_flows(void)
+{
+    struct serving_how how = {.limits = {.flows_per_conn = 1}};
+
+    serving_begin(&how);
+    serving_call(b, 1, "", "pick", "[1]", 2, false);
+    serving_expect_invoke(0, "pick", "[1]", "");
+    serving_expect_end(0);
+    page_drop(b);
+    page_open(b, &serving.g, NULL, true);
+    /* The first caller is gone, and its flow with it. */
+    serving_call(b, 1, "", "pick", "[2]", 2, false);
+    serving_expect_invoke(2, "pick", "[2]", "");
+    serving_expect_end(2);
+    serving_reply(2, "{\"results\":[1]}");
+    page_expect_reply(b, 1, 0, "[1]");
+    serving_end();
+}
+
+static void test_flows_refused(void)
+{
+    static const char *const one[] = {"x"};
+    struct serving_how how = {.limits = {.flows_per_conn = 1}};
+    struct tcall t, u;
+
+    serving_begin(&how);
+    serving_native(&t, "", "Pick", one, 1, NULL);
+    serving_expect_invoke(0, "pick", "[\"x\"]", "");
+    serving_expect_end(0);
+    serving_native(&u, "", "Pick", one, 1, NULL);
+    if (serving_native_done(&u))
+        TAP_OK(u.n_results == 2 || u.err.code != 0, "%u results", u.n_results);
+    tcall_done(&u);
+    serving_reply(0, "{\"results\":[1]}");
+    serving_native_done(&t);
+    tcall_done(&t);
+    serving_end();
+}
+
+/* More requests for one server than anybody has a use for, before the first is answered. */
+static void test_queue(void)
+{
+    struct serving_how how = {.idle = true};
+    unsigned refused = 0, served = 0;
+    const char *got;
+
+    serving_begin(&how);
+    for (int i = 0; i < 200; i++)
+        serving_ask(a, i, 1, "", "{}");
+    while (refused + served < 200 && (got = page_recv(a)) != NULL) {
+        if (strstr(got, "too many requests wait for this server") != NULL)
+            refused++;
+        else
+            served += strstr(got, "@2@tcp@") != NULL;
+    }
+    TAP_OK(refused + served == 200 && served >= 64, "%u served, %u refused", served, refused);
+    serving_end();
+}
+
+/* A page that does not read: new calls fail, and its connection lives on within its limits. */
+static void test_page_that_does_not_read(void)
+{
+    struct serving_how how = {
+        .limits = {.out_soft = 16384, .out_hard = 1 << 20, .invocations = 100000}};
+    char *big = malloc(100000), *args = malloc(100100);
+    const char *got;
+    unsigned n = 0;
+
+    memset(big, 'x', 99999);
+    big[99999] = '\0';
+    snprintf(args, 100100, "[\"%s\"]", big);
+    serving_begin(&how);
+    do {
+        serving_call(b, 2 * n + 1, "", "pick", args, 2, false);
+        got = page_recv_for(b, 20);
+        n++;
+    } while (got == NULL && n < 500);
+    TAP_OK(got != NULL && strstr(got, "the page does not read what it is sent") != NULL, "%s",
+           got != NULL ? got : "never refused");
+    TAP_IS(serving_stats()->conns == 2 && serving_stats()->err_invocation_limit >= 1);
+    free(big);
+    free(args);
+    serving_end();
+}
+
+static const struct tap_case cases[] = {
+    {"servers of a connection", test_servers},
+    {"names of a server", test_names},
+    {"the description of a service", test_description},
+    {"calls that wait for the page", test_pending},
+    {"flows of the page", test_flows},
+    {"flows of the page, refused", test_flows_refused},
+    {"requests that wait for a server", test_queue},
+    {"a page that does not read", test_page_that_does_not_read},
+};
+
+const struct tap_suite serve_limits_suite = TAP_SUITE("serve-limits", cases);
