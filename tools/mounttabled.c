@@ -69,6 +69,7 @@ static int mounttabled_start(struct daemon *d, const struct mounttabled_opts *o,
         return r;
     table.worker = d->worker;
     table.trust = d->trust;
+    table.offload = d->offload;
     r = mounttable_new(&table, ret_table, err);
     if (r == 0)
         r = rpc_server_new(d->rt, &server, mounttable_dispatcher(*ret_table), &d->server, err);

@@ -13,6 +13,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "json/reader.h"
+#include "loop/offload.h"
+#include "loop/timer.h"
 #include "security/acl.h"
 
 #define ACL_DEPTH 16
@@ -39,11 +41,30 @@ struct mount_acl_stamp {
     int64_t modified, changed;
 };
 
+/* One look at the file; nothing of the ACL's own, so that another thread may take it. */
+struct mount_acl_look {
+    const char *path;
+    struct mount_acl_stamp stamp;
+    bool current; /* stamp describes the file of which a table exists */
+    /* What came of it. */
+    bool changed; /* the table is a new one */
+    struct mount_acl_table table;
+    struct err err;
+};
+
 struct mount_acl {
     char *path;
     struct mount_acl_table table;
     struct mount_acl_stamp stamp;
-    bool current; /* the table is of the file as the stamp describes it */
+    bool current;   /* the table is of the file as the stamp describes it */
+    struct err err; /* of the last look */
+    /* If it is watched. */
+    struct loop_worker *worker; /* NULL: it is not */
+    struct loop_offload *offload;
+    struct loop_timer timer;
+    struct loop_job job;
+    struct mount_acl_look look; /* of the job */
+    bool busy, freed;
 };
 
 static int acl_file_error(struct err *err, const char *what, const char *path)
@@ -187,55 +208,138 @@ static int read_all(int fd, const char *path, struct buf *out, struct err *err)
     }
 }
 
-static int acl_load(struct mount_acl *acl, int fd, struct err *err)
+static int look_read(struct mount_acl_look *k, int fd)
 {
-    struct mount_acl_table fresh = {.mem = ARENA_INIT(MOUNT_ACL_FILE_MAX)};
     struct buf text = BUF_INIT(MOUNT_ACL_FILE_MAX);
-    int r = read_all(fd, acl->path, &text, err);
+    int r = read_all(fd, k->path, &text, &k->err);
     bool found = false;
 
     if (r == 0) {
-        r = table_read(&fresh, buf_span(&text), err);
+        r = table_read(&k->table, buf_span(&text), &k->err);
         if (r < 0)
-            r = err_prefix(err, 0, "%s: ", acl->path);
+            r = err_prefix(&k->err, 0, "%s: ", k->path);
     }
     if (r == 0)
-        table_place(&fresh, span_str("/"), &found);
+        table_place(&k->table, span_str("/"), &found);
     if (r == 0 && !found)
-        r = err_set(err, WSPR_EUNKNOWN, "No acl for / in %s", acl->path);
+        r = err_set(&k->err, WSPR_EUNKNOWN, "No acl for / in %s", k->path);
     buf_done(&text);
-    if (r < 0) {
-        table_done(&fresh);
-        return r;
-    }
-    table_done(&acl->table);
-    acl->table = fresh;
-    return 0;
+    return r;
 }
 
-int mount_acl_refresh(struct mount_acl *acl, struct err *err)
+/* Reads the file unless it is the one that is known. */
+static void look_work(void *arg)
 {
+    struct mount_acl_look *k = arg;
     struct mount_acl_stamp stamp;
     struct stat st;
     int fd, r;
 
-    if (acl->current && stat(acl->path, &st) == 0) {
+    if (k->current && stat(k->path, &st) == 0) {
         stamp = stamp_of(&st);
-        if (stamp_equal(&stamp, &acl->stamp))
-            return 0;
+        if (stamp_equal(&stamp, &k->stamp))
+            return;
     }
-    acl->current = false;
-    fd = open(acl->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return acl_file_error(err, "open", acl->path);
-    r = fstat(fd, &st) == 0 ? acl_load(acl, fd, err) : acl_file_error(err, "stat", acl->path);
+    k->current = false;
+    fd = open(k->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        acl_file_error(&k->err, "open", k->path);
+        return;
+    }
+    r = fstat(fd, &st) == 0 ? look_read(k, fd) : acl_file_error(&k->err, "stat", k->path);
     close(fd);
     if (r < 0)
-        return r;
-    acl->stamp = stamp_of(&st);
-    acl->current = clock_wall() - acl->stamp.modified > ACL_RACY &&
-                   clock_wall() - acl->stamp.changed > ACL_RACY;
-    return 0;
+        return;
+    k->changed = true;
+    k->stamp = stamp_of(&st);
+    k->current =
+        clock_wall() - k->stamp.modified > ACL_RACY && clock_wall() - k->stamp.changed > ACL_RACY;
+}
+
+static void look_begin(struct mount_acl_look *k, const struct mount_acl *acl)
+{
+    *k = (struct mount_acl_look){
+        .path = acl->path,
+        .stamp = acl->stamp,
+        .current = acl->current,
+        .table = {.mem = ARENA_INIT(MOUNT_ACL_FILE_MAX)},
+    };
+}
+
+static void look_end(struct mount_acl_look *k, struct mount_acl *acl)
+{
+    if (k->changed) {
+        table_done(&acl->table);
+        acl->table = k->table;
+    } else {
+        table_done(&k->table);
+    }
+    acl->stamp = k->stamp;
+    acl->current = k->current;
+    err_done(&acl->err);
+    err_move(&acl->err, &k->err);
+}
+
+int mount_acl_refresh(struct mount_acl *acl, struct err *err)
+{
+    struct mount_acl_look look;
+
+    if (acl->worker == NULL) {
+        look_begin(&look, acl);
+        look_work(&look);
+        look_end(&look, acl);
+    }
+    if (acl->err.code == 0)
+        return 0;
+    err_copy(err, &acl->err);
+    return acl->err.code;
+}
+
+/* ---- watching ---- */
+
+static void acl_destroy(struct mount_acl *acl)
+{
+    table_done(&acl->table);
+    err_done(&acl->err);
+    free(acl->path);
+    free(acl);
+}
+
+static void watch_done(void *arg, int status)
+{
+    struct mount_acl *acl = arg;
+
+    acl->busy = false;
+    look_end(&acl->look, acl);
+    if (acl->freed)
+        acl_destroy(acl);
+    else
+        loop_timer_start(&acl->timer, MOUNT_ACL_PERIOD);
+}
+
+static void watch_work(void *arg)
+{
+    look_work(&((struct mount_acl *)arg)->look);
+}
+
+static void watch_due(void *arg)
+{
+    struct mount_acl *acl = arg;
+
+    look_begin(&acl->look, acl);
+    acl->busy = true;
+    /* If too much waits already the file waits, too. */
+    if (loop_offload_submit(acl->offload, acl->worker, LOOP_LANE_WAIT, &acl->job) < 0)
+        watch_done(acl, WSPR_ECANCELED);
+}
+
+void mount_acl_watch(struct mount_acl *acl, struct loop_worker *w, struct loop_offload *offload)
+{
+    acl->worker = w;
+    acl->offload = offload;
+    loop_timer_init(&acl->timer, w, watch_due, acl);
+    loop_job_init(&acl->job, watch_work, watch_done, acl);
+    loop_timer_start(&acl->timer, MOUNT_ACL_PERIOD);
 }
 
 bool mount_acl_find(const struct mount_acl *acl, struct span path,
@@ -270,7 +374,11 @@ void mount_acl_free(struct mount_acl *acl)
 {
     if (acl == NULL)
         return;
-    table_done(&acl->table);
-    free(acl->path);
-    free(acl);
+    if (acl->worker != NULL)
+        loop_timer_stop(&acl->timer);
+    if (acl->busy) {
+        acl->freed = true;
+        return;
+    }
+    acl_destroy(acl);
 }

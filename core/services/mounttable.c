@@ -348,6 +348,8 @@ int mounttable_new(const struct mounttable_opts *opts, struct mounttable **ret_m
         r = mount_tree_init(&mt->tree, &opts->limits, &key, err);
     if (r == 0 && opts->acl_file != NULL)
         r = mount_acl_open(opts->acl_file, &mt->acl, err);
+    if (r == 0 && mt->acl != NULL && opts->offload != NULL)
+        mount_acl_watch(mt->acl, opts->worker, opts->offload);
     if (r < 0)
         mounttable_free(mt);
     else

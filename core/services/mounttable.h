@@ -14,6 +14,7 @@
 #include "rpc/server.h"
 #include "services/mount_tree.h"
 
+struct loop_offload;
 struct loop_worker;
 struct mounttable;
 struct security_trust;
@@ -24,6 +25,7 @@ struct mounttable_opts {
     struct loop_worker *worker;   /* borrowed */
     struct security_trust *trust; /* referenced; needed with an ACL file */
     const char *acl_file;         /* NULL: everybody may do everything */
+    struct loop_offload *offload; /* borrowed: watches the ACL file; NULL: done on the loop */
     struct mount_limits limits;
     /* A clock that does not go back, in nanoseconds; NULL: the worker's. */
     int64_t (*now)(void *arg);

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "child.h"
 #include "mounttable_tests.h"
+#include "services/mount_acl.h"
 #include "services/mounttable.h"
 #include "unit/rpc/raw.h"
 #include "unit/rpc/rig.h"
@@ -26,7 +27,7 @@ static int64_t table_now(void *arg)
     return ((struct table *)arg)->now;
 }
 
-static void table_init(struct table *t, const struct mounttable_opts *how)
+static void table_init_with(struct table *t, const struct mounttable_opts *how, bool offload)
 {
     struct mounttable_opts opts = *how;
     struct rig_opts s = {0}, c = {0};
@@ -37,7 +38,9 @@ static void table_init(struct table *t, const struct mounttable_opts *how)
     s.identity = t->ids.server;
     c.identity = t->ids.client;
     s.trust = c.trust = t->ids.trust;
+    s.offload = offload;
     rig_init(&t->s, &s);
+    opts.offload = t->s.offload; /* NULL without */
     c.w = t->s.w;
     rig_init(&t->c, &c);
     opts.worker = t->s.w;
@@ -48,6 +51,11 @@ static void table_init(struct table *t, const struct mounttable_opts *how)
         exit(99);
     }
     t->server = rig_serve(&t->s, mounttable_dispatcher(t->mt), t->endpoint);
+}
+
+static void table_init(struct table *t, const struct mounttable_opts *how)
+{
+    table_init_with(t, how, false);
 }
 
 static void table_done(struct table *t)
@@ -296,6 +304,57 @@ static void acl_vectors(void)
     json_object_put(file);
 }
 
+/* Whether the client may mount, by asking. */
+static bool may_mount(struct table *t)
+{
+    struct mcall m;
+    bool may;
+
+    call_mount(t, &m, "//a/c", "/h:1//", 80);
+    may = m.err.code == 0;
+    TAP_OK(may || m.err.code == WSPR_ENOTAUTH, "%s", err_text(&m.err));
+    mcall_done(&m);
+    return may;
+}
+
+/* Lets seconds pass until it is so; they need not pass. */
+static bool comes_true(struct table *t, bool may)
+{
+    for (int i = 0; i < 600; i++) {
+        if (may_mount(t) == may)
+            return true;
+        loop_worker_skip(t->s.w, MOUNT_ACL_PERIOD);
+        raw_run(t->s.w, 50);
+    }
+    return false;
+}
+
+/* With threads for it the file is looked at aside; what it says counts all the same. */
+static void acl_watched(void)
+{
+    struct mounttable_opts opts = {.now = table_now};
+    char path[4096];
+    struct table t;
+
+    opts.acl_file = child_file(path, sizeof path, "watched");
+    write_file(path, "{\"/\": {\"client\": \"R\"}}");
+    table_init_with(&t, &opts, true);
+    TAP_IS(!may_mount(&t));
+    write_file(path, "{\"/\": {\"client\": \"RW\"}}");
+    TAP_OK(comes_true(&t, true), "the change does not count");
+    write_file(path, "{\"/\": ");
+    TAP_OK(comes_true(&t, false), "a broken file lets somebody in");
+    write_file(path, "{\"/\": {\"client\": \"RW\"}}");
+    TAP_OK(comes_true(&t, true), "the file is in order again, and nobody gets in");
+    unlink(path);
+    TAP_OK(comes_true(&t, false), "a file that is gone lets somebody in");
+    /* In the middle of a look. */
+    loop_worker_skip(t.s.w, MOUNT_ACL_PERIOD);
+    loop_worker_turn(t.s.w, 0);
+    loop_worker_turn(t.s.w, 0);
+    table_done(&t);
+}
+
 static void acl_files(void)
 {
     static const struct {
@@ -481,7 +540,11 @@ static void back_pressure(void)
 }
 
 const struct tap_case mount_rpc_cases[MOUNT_RPC_CASES] = {
-    {"access lists", acl_vectors},  {"bad access files", acl_files},
-    {"expiry", expiry_vectors},     {"mounting", mount_vectors},
-    {"expiry by the timer", timer}, {"back-pressure", back_pressure},
+    {"access lists", acl_vectors},
+    {"bad access files", acl_files},
+    {"expiry", expiry_vectors},
+    {"mounting", mount_vectors},
+    {"expiry by the timer", timer},
+    {"back-pressure", back_pressure},
+    {"a watched access file", acl_watched},
 };
