@@ -2,7 +2,7 @@
  * wsprd: the gateway between web pages and the network. This file reads the options, starts the
  * parts in order, and stops them in the reverse order:
  *
- *     worker, offload pool -> identity -> runtime -> embedded network -> gateway
+ *     worker, offload pool -> identity -> runtime -> embedded network -> accounts -> gateway
  */
 #include "config.h"
 
@@ -10,12 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/option.h"
 #include "config/roots.h"
+#include "gateway/accounts.h"
 #include "gateway/gateway.h"
 #include "loop/offload.h"
 #include "loop/signal.h"
@@ -45,6 +47,11 @@ struct settings {
     const char *plugin_dir;
     const char *plugins;
     const char *state_dir;
+    const char *associate_from;
+    const char *allowed_origins;
+    bool bless_origins;
+    int64_t bless_lifetime;
+    bool test_identities;
     bool no_embedded;
     bool legacy_peers;
     bool strict_utf8;
@@ -71,15 +78,30 @@ static const struct config_option option_rows[] = {
     {"no-embedded", CONFIG_BOOL, AT(no_embedded), "false", NULL,
      "without roots of names: do not run a mount table and the\nsample service inside", 0, 0},
     {"state-dir", CONFIG_STRING, AT(state_dir), "", "DIR",
-     "where the identity is kept that is made at the first start;\n"
-     "if empty: $STATE_DIRECTORY, $XDG_STATE_HOME/wspr or\n"
+     "where the identity is kept that is made at the first start, and\n"
+     "the accounts of pages; if empty: $STATE_DIRECTORY, $XDG_STATE_HOME/wspr or\n"
      "~/.local/state/wspr",
      0, 0},
+    {"allowed-origins", CONFIG_STRING, AT(allowed_origins), "", "LIST",
+     "web origins that may connect, and \"local\" for clients of this\n"
+     "machine that send none; if empty: everybody",
+     0, 0},
+    {"associate-from", CONFIG_STRING, AT(associate_from), GATEWAY_ASSOCIATE_FROM, "LIST",
+     "who may give any web origin an identity; others only themselves", 0, 0},
+    {"bless-origins", CONFIG_BOOL, AT(bless_origins), "true", NULL,
+     "origins act under a blessing of their account's identity, with a key\n"
+     "of their own; else under the account's identity itself",
+     0, 0},
+    {"bless-lifetime", CONFIG_INT, AT(bless_lifetime), "86400", "SECONDS",
+     "how long such a blessing is good; it is renewed in time", 1, 1000000000},
+    {"test-identities", CONFIG_BOOL, AT(test_identities), "false", NULL,
+     "for tests only: accept identities that anybody can claim", 0, 0},
     {"legacy-peers", CONFIG_BOOL, AT(legacy_peers), LEGACY_DEFAULT, NULL,
      "accept the broken cipher RC4 from peers of 2014, which know nothing else", 0, 0},
     {"strict-utf8", CONFIG_BOOL, AT(strict_utf8), "false", NULL,
      "close connections of pages that send invalid UTF-8", 0, 0},
-    {"plugins", CONFIG_STRING, AT(plugins), "request,stream,signature,serve,stop-server", "LIST",
+    {"plugins", CONFIG_STRING, AT(plugins),
+     "request,stream,signature,serve,stop-server,assoc-identity", "LIST",
      "handler plugins to load, in this order", 0, 0},
     {"plugin-dir", CONFIG_STRING, AT(plugin_dir), PLUGIN_DIR, "DIR", "where they are", 0, 0},
     {"v", CONFIG_INT, AT(verbosity), "0", "N", "1 also logs what happens, 2 every detail", 0, 100},
@@ -111,6 +133,7 @@ struct daemon {
     struct rpc_runtime *runtime;
     size_t n_roots;            /* that the environment names */
     struct embedded *embedded; /* NULL with -no-embedded, or if there are roots */
+    struct accounts *accounts;
     struct gateway *gateway;
     bool stopping;
 };
@@ -187,15 +210,26 @@ static void embedded_is_stopped(void *arg)
     rpc_runtime_stop(d->runtime, runtime_stopped, d);
 }
 
+static void accounts_are_stopped(void *arg)
+{
+    struct daemon *d = arg;
+
+    d->accounts = NULL;
+    if (d->embedded != NULL)
+        embedded_stop(d->embedded, STOP_GRACE, embedded_is_stopped, d);
+    else
+        embedded_is_stopped(d);
+}
+
 static void gateway_is_stopped(void *arg)
 {
     struct daemon *d = arg;
 
     d->gateway = NULL;
-    if (d->embedded != NULL)
-        embedded_stop(d->embedded, STOP_GRACE, embedded_is_stopped, d);
+    if (d->accounts != NULL)
+        accounts_stop(d->accounts, accounts_are_stopped, d);
     else
-        embedded_is_stopped(d);
+        accounts_are_stopped(d);
 }
 
 /* Stops what runs, from the gateway down to the loop. */
@@ -277,6 +311,44 @@ static const char *roots_for_pages(const struct daemon *d)
     return d->n_roots > 0 ? getenv("NAMESPACE_ROOT") : NULL;
 }
 
+/*
+ * Where the accounts are kept: with the identity that signs them. NULL if that will die with this
+ * process, because nobody could read them afterwards.
+ */
+static const char *accounts_folder(struct daemon *d, char *path, size_t size)
+{
+    const char *named = getenv("VEYRON_IDENTITY");
+    size_t len;
+
+    if (identity_state_dir(d->settings.state_dir, path, size - sizeof "/identity", NULL) < 0)
+        return NULL;
+    len = strlen(path);
+    memcpy(path + len, "/identity", sizeof "/identity");
+    if ((named == NULL || named[0] == '\0') && access(path, F_OK) < 0)
+        return NULL;
+    memcpy(path + len, "/accounts", sizeof "/accounts");
+    return path;
+}
+
+static int start_accounts(struct daemon *d, struct err *err)
+{
+    char path[IDENTITY_PATH_MAX];
+    struct accounts_opts opts = {
+        .worker = d->worker,
+        .offload = d->offload,
+        .log = &d->log,
+        .host = d->identity,
+        .folder = accounts_folder(d, path, sizeof path),
+        .raw = !d->settings.bless_origins,
+        .lifetime = d->settings.bless_lifetime * CLOCK_S,
+        .placeholders = d->settings.test_identities,
+    };
+
+    if (opts.folder == NULL)
+        log_write(&d->log, LOG_LEVEL_INFO, "wsprd", "accounts are not kept beyond this process");
+    return accounts_new(&opts, &d->accounts, err);
+}
+
 static int start_gateway(struct daemon *d, struct err *err)
 {
     const char *names[PLUGINS_MAX];
@@ -292,6 +364,9 @@ static int start_gateway(struct daemon *d, struct err *err)
         .peer_advertise = d->settings.peer_advertise,
         .plugins = names,
         .roots = roots_for_pages(d),
+        .accounts = d->accounts,
+        .associate_from = d->settings.associate_from,
+        .allowed_origins = d->settings.allowed_origins,
         .strict_utf8 = d->settings.strict_utf8,
     };
     int r;
@@ -326,6 +401,8 @@ static int start(struct daemon *d, struct err *err)
     if (r == 0)
         r = start_embedded(d, err);
     if (r == 0)
+        r = start_accounts(d, err);
+    if (r == 0)
         r = start_gateway(d, err);
     return r;
 }
@@ -358,12 +435,21 @@ static void print_welcome(const struct daemon *d)
     fflush(stdout);
 }
 
+/* Private keys are in our memory. A limit of 1 also keeps it from programs that collect cores. */
+static void no_core_files(void)
+{
+    struct rlimit limit = {1, 1};
+
+    setrlimit(RLIMIT_CORE, &limit);
+}
+
 int main(int argc, char **argv)
 {
     struct daemon d = {0};
     struct err e = ERR_INIT;
     int status = read_options(&d, argc, argv);
 
+    no_core_files();
     if (status >= 0)
         return status;
     if (start(&d, &e) < 0) {

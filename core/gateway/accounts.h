@@ -46,10 +46,23 @@ int accounts_new(const struct accounts_opts *opts, struct accounts **ret_a, stru
 /* Stops; done (may be NULL) is called from the loop when nothing is under way any more. */
 void accounts_stop(struct accounts *a, void (*done)(void *arg), void *arg);
 
-/* Associates, as one change. done comes exactly once, later, on the worker's loop. */
-int accounts_associate(struct accounts *a, struct span account, struct span identity_text,
-                       struct span origin, void (*done)(void *arg, const struct err *err),
-                       void *arg);
+struct accounts_change {
+    struct span account, origin;
+    struct span identity; /* text form of a private identity */
+    /*
+     * The origin speaks for itself only: it may make an account and change one that is its own, but
+     * not touch one that other origins act under, or that an operator made.
+     */
+    bool own_only;
+};
+
+/*
+ * Associates, as one change; everything is copied, the copy of the identity is wiped. done comes
+ * exactly once, later, on the worker's loop. WSPR_ENOMEM, WSPR_ELIMIT (too many changes wait):
+ * done will then not be called.
+ */
+int accounts_associate(struct accounts *a, const struct accounts_change *change,
+                       void (*done)(void *arg, const struct err *err), void *arg);
 
 /*
  * The identity that the origin acts under, now. 1 and *ret_id (borrowed, valid in this turn of the

@@ -15,6 +15,7 @@
 #include "gateway/signature.h"
 #include "rpc/client.h"
 #include "rpc/header.h"
+#include "security/identity.h"
 #include "vom/json_in.h"
 #include "vom/json_out.h"
 
@@ -31,6 +32,7 @@ struct wspr_call {
     struct span name, method; /* in the arena */
     struct wspr_spans args;
     struct arena arena;
+    struct security_private *identity; /* that it was started under; NULL: the runtime's */
     struct sig_wait wait;
     bool waiting;   /* for the signature */
     bool refetched; /* the method was not in the cached signature: it was fetched anew */
@@ -58,6 +60,7 @@ static void call_free(struct wspr_call *call)
     list_remove(&call->node);
     c->call_bytes -= call->arena.used;
     wspr_signature_unref(call->sig);
+    security_private_unref(call->identity);
     buf_done(&call->results);
     arena_done(&call->arena);
     err_done(&call->app_error);
@@ -339,6 +342,7 @@ static int call_convert(struct wspr_call *call, int *stage, struct err *err)
                        : (int64_t)call->options.timeout_ms * INT64_C(1000000),
         .n_results = call->options.n_results,
         .streaming = call->options.streaming != 0,
+        .identity = call->identity,
     };
     struct buf method = BUF_INIT(65536);
     int r = 0;
@@ -366,7 +370,7 @@ static bool call_refetch(struct wspr_call *call)
     call->refetched = true;
     gateway_sig_cache_forget(call->conn, call->name);
     call->waiting = true;
-    gateway_sig_wait_start(&call->wait, call->conn, call->name, call_signature);
+    gateway_sig_wait_start(&call->wait, call->conn, call->identity, call->name, call_signature);
     return true;
 }
 
@@ -423,6 +427,22 @@ static int copy_args(struct wspr_call *call, const struct wspr_spans *args)
     return 0;
 }
 
+/* The identity is that of this moment, for the signature and for the call itself. */
+static void call_begin(struct wspr_call *call)
+{
+    struct security_private *identity = NULL;
+    struct err e = ERR_INIT;
+
+    call->waiting = true;
+    if (gateway_conn_identity(call->conn, &identity, &e) < 0) {
+        gateway_sig_wait_fail(&call->wait, call->conn, &e, call_signature);
+    } else {
+        call->identity = identity != NULL ? security_private_ref(identity) : NULL;
+        gateway_sig_wait_start(&call->wait, call->conn, identity, call->name, call_signature);
+    }
+    err_done(&e);
+}
+
 struct wspr_call *wspr_call_start(struct wspr_host *host, struct wspr_conn *conn,
                                   const struct wspr_span *name, const struct wspr_span *method,
                                   const struct wspr_spans *args,
@@ -458,8 +478,7 @@ struct wspr_call *wspr_call_start(struct wspr_host *host, struct wspr_conn *conn
         return NULL;
     }
     conn->gw->stats.calls++;
-    call->waiting = true;
-    gateway_sig_wait_start(&call->wait, conn, call->name, call_signature);
+    call_begin(call);
     return call;
 }
 

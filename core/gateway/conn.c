@@ -35,6 +35,7 @@ static void conn_free(struct wspr_conn *c)
     loop_timer_stop(&c->hold);
     loop_task_cancel(&c->task);
     gateway_sig_cache_free(c);
+    gateway_conn_identity_done(c);
     ws_dec_done(&c->dec);
     free(c->head);
     free(c->origin);
@@ -205,7 +206,7 @@ static void conn_held_too_long(void *arg)
 
 void gateway_conn_update_input(struct wspr_conn *c)
 {
-    bool hold = c->barrier != NULL || c->stalled != NULL;
+    bool hold = c->barrier != NULL || c->stalled != NULL || c->identity_held;
 
     if (c->phase != CONN_OPEN || hold == loop_sock_paused(c->sock))
         return;
@@ -285,7 +286,8 @@ static size_t conn_frames(struct wspr_conn *c, uint8_t *p, size_t len)
     size_t used = 0;
 
     loop_timer_start(&c->deadline, c->gw->limits.read_timeout);
-    while (c->phase == CONN_OPEN && used < len && c->barrier == NULL && c->stalled == NULL) {
+    while (c->phase == CONN_OPEN && used < len && c->barrier == NULL && c->stalled == NULL &&
+           gateway_conn_identity_ready(c)) {
         struct ws_event ev;
         size_t n;
         int r = ws_dec_next(&c->dec, p + used, len - used, &n, &ev);
@@ -332,6 +334,20 @@ static bool conn_host_allowed(struct wspr_conn *c)
     return false;
 }
 
+/* With a list of origins, nobody else connects; pages that cannot be told apart do not either. */
+static bool conn_origin_allowed(struct wspr_conn *c)
+{
+    struct span origin = ws_http_header(c->head, "Origin");
+    char quoted[128];
+
+    if (c->gw->allowed_origins.n == 0 || policy_admits(&c->gw->allowed_origins, origin, c->local))
+        return true;
+    log_write(c->gw->log, LOG_LEVEL_WARN, "gateway", "conn=%" PRIu64 " from %s refused: Origin %s",
+              c->number, c->remote, log_quote(quoted, sizeof quoted, origin.p, origin.len));
+    c->gw->stats.refused++;
+    return false;
+}
+
 static unsigned extra_of_name(struct span name)
 {
     return span_equal_str(name, "cancel") ? CONN_EXTRA_CANCEL : 0;
@@ -373,7 +389,7 @@ static int conn_upgrade(struct wspr_conn *c)
 
     opt.limits.message = c->gw->limits.message_max;
     c->origin = mem_strndup(origin.p != NULL ? (const char *)origin.p : "", origin.len);
-    if (c->origin == NULL)
+    if (c->origin == NULL || gateway_conn_act_as(c, origin) < 0)
         return WSPR_ENOMEM;
     c->extras = conn_extras(c->head->query);
     ws_handshake_respond(loop_sock_out(c->sock), c->head);
@@ -383,6 +399,7 @@ static int conn_upgrade(struct wspr_conn *c)
     c->gw->stats.upgraded++;
     loop_timer_start_every(&c->ping, c->gw->limits.ping_period);
     loop_timer_start(&c->deadline, c->gw->limits.read_timeout);
+    gateway_conn_identity_ready(c); /* it can be made while the first frame is on its way */
     return gateway_conn_send_first(c);
 }
 
@@ -397,6 +414,11 @@ static void conn_request(struct wspr_conn *c)
         return;
     }
     if (ws_surface_route(c->head, &answer) != WS_ROUTE_UPGRADE) {
+        conn_answer(c, &answer, head_only);
+        return;
+    }
+    if (!conn_origin_allowed(c)) {
+        ws_http_answer_status(403, &answer);
         conn_answer(c, &answer, head_only);
         return;
     }
@@ -489,6 +511,8 @@ static struct wspr_conn *conn_new(struct gateway *gw, const struct loop_addr *pe
     loop_timer_init(&c->hold, gw->worker, conn_held_too_long, c);
     loop_task_init(&c->task, conn_task, c);
     loop_addr_text(peer, c->remote);
+    gateway_conn_identity_init(c);
+    c->local = loop_addr_is_loopback(peer);
     list_push_back(&gw->conns, &c->node);
     gw->stats.conns++;
     return c;

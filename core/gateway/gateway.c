@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/private.h"
+#include "loop/addr.h"
+#include "ws/origin.h"
 #include "rpc/server.h"
 
 static const struct gateway_limits gateway_limits_default = {
@@ -77,6 +79,8 @@ static void gateway_free(struct gateway *gw)
     arena_done(&gw->scratch);
     arena_done(&gw->convert);
     buf_done(&gw->text);
+    policy_done(&gw->associate_from);
+    policy_done(&gw->allowed_origins);
     free(gw->roots);
     free(gw->proxy);
     free(gw->peer_listen);
@@ -152,6 +156,19 @@ static int keep_texts(struct gateway *gw, const struct gateway_opts *opts, struc
     return r;
 }
 
+static int take_policies(struct gateway *gw, const struct gateway_opts *opts, struct err *err)
+{
+    int r = policy_parse(
+        &gw->associate_from,
+        opts->associate_from != NULL ? opts->associate_from : GATEWAY_ASSOCIATE_FROM, err);
+
+    if (r < 0)
+        return err_prefix(err, 0, "associate-from: ");
+    r = policy_parse(&gw->allowed_origins,
+                     opts->allowed_origins != NULL ? opts->allowed_origins : "", err);
+    return r < 0 ? err_prefix(err, 0, "allowed-origins: ") : 0;
+}
+
 int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct err *err)
 {
     struct gateway *gw = calloc(1, sizeof *gw);
@@ -163,6 +180,7 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     gw->offload = opts->offload;
     gw->runtime = opts->runtime;
     gw->log = opts->log;
+    gw->accounts = opts->accounts;
     gw->strict_utf8 = opts->strict_utf8;
     gw->limits = opts->limits;
     limits_complete(&gw->limits);
@@ -179,6 +197,8 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
         r = err_set(err, WSPR_ECRYPTO, "no random numbers can be had");
     if (r == 0)
         r = keep_texts(gw, opts, err);
+    if (r == 0)
+        r = take_policies(gw, opts, err);
     for (size_t i = 0; i < opts->n_plugins && r == 0; i++)
         r = gateway_plugin_load(gw, opts->plugin_dir, opts->plugins[i], err);
     if (r < 0) {
@@ -207,8 +227,32 @@ static const struct loop_listener_ops gateway_listener_ops = {
     .trouble = gateway_trouble,
 };
 
+/* What pages say and get on such a listener, private keys included, could be read on the way. */
+static int refuse_open_address(const struct gateway *gw, const char *address, struct err *err)
+{
+    const char *text, *port;
+    struct ws_origin host;
+    struct loop_addr addr;
+    size_t len;
+
+    if (loop_addr_split(address, &text, &len, &port, err) < 0)
+        return err != NULL ? err->code : WSPR_EINVAL;
+    if (loop_addr_literal(&addr, text, len, 0, true)
+            ? loop_addr_is_loopback(&addr)
+            : ws_host_parse(span_of(text, len), &host) == 0 && ws_host_is_loopback(&host))
+        return 0;
+    return err_set(err, WSPR_ENOTAUTH,
+                   "refusing to listen on %s: an address that is not of this machine alone needs "
+                   "TLS, which there is not yet%s",
+                   address, gw->allowed_origins.n > 0 ? "" : ", and a list of allowed origins");
+}
+
 int gateway_listen(struct gateway *gw, const char *address, struct err *err)
 {
+    int r = refuse_open_address(gw, address, err);
+
+    if (r < 0)
+        return r;
     return loop_listener_new(gw->worker, address, &gateway_listener_ops, gw, &gw->listener, err);
 }
 

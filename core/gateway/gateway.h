@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/span.h"
 
+struct accounts;
 struct gateway;
 struct loop_offload;
 struct loop_worker;
@@ -55,9 +56,14 @@ struct gateway_stats {
     uint64_t flows_opened, flows_failed, calls, signatures_fetched, signatures_cached;
     uint64_t err_flow_limit, err_kept, err_timeout, err_protocol, err_memory, err_plugin;
     uint64_t served, invocations, invocations_lost; /* lost: over without an answer of the page */
+    uint64_t associations, associations_refused;
     uint64_t err_server_limit, err_name_limit, err_invocation_limit;
     uint64_t conns, flows, servers, pending;
 };
+
+/* Browser extensions, and clients of this machine that are no browsers; see gateway/policy.h. */
+#define GATEWAY_ASSOCIATE_FROM                                                                     \
+    "local,chrome-extension://*,moz-extension://*,safari-web-extension://*"
 
 struct gateway_opts {
     struct loop_worker *worker; /* borrowed, as are the next three */
@@ -72,13 +78,24 @@ struct gateway_opts {
     const char *proxy;          /* its name or endpoint; NULL or "": none */
     const char *peer_listen;    /* host:port; NULL: 127.0.0.1:0 */
     const char *peer_advertise; /* what endpoints say instead of it; NULL or "": nothing else */
+    /*
+     * Who acts as whom; NULL: everything runs under the runtime's identity. Borrowed until the
+     * gateway has stopped.
+     */
+    struct accounts *accounts;
+    const char
+        *associate_from; /* origins that may associate others; NULL: GATEWAY_ASSOCIATE_FROM */
+    const char *allowed_origins; /* origins that may connect; NULL or "": all */
     bool strict_utf8;
     struct gateway_limits limits; /* zeros: defaults */
 };
 
 /* Loads the plugins. WSPR_EINVAL names the plugin and why it was refused. */
 int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct err *err);
-/* Listens on "host:port". The text is that of spec websocket 1 for a port in use. */
+/*
+ * Listens on "host:port". The text is that of spec websocket 1 for a port in use. WSPR_ENOTAUTH for
+ * an address that other machines can reach: that needs TLS and a list of origins.
+ */
 int gateway_listen(struct gateway *gw, const char *address, struct err *err);
 /* The port that the listener has. */
 uint16_t gateway_port(const struct gateway *gw);

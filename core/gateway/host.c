@@ -312,7 +312,7 @@ void wspr_reading_free(struct wspr_reading *reading)
 {
     if (reading == NULL)
         return;
-    arena_done(&reading->arena);
+    arena_wipe(&reading->arena); /* identities come this way */
     free(reading);
 }
 

@@ -8,6 +8,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "gateway/private.h"
 #include "json/table.h"
 
@@ -158,4 +159,9 @@ void gateway_conn_message(struct wspr_conn *c, struct span payload)
         dispatch_uses(c, claim, &msg);
     else
         dispatch_new(c, claim, &msg);
+    if ((claim->claim.flags & WSPR_SECRET) != 0) {
+        /* The payload as it came, which is the connection's, and with its escapes taken out. */
+        mem_wipe((void *)(uintptr_t)payload.p, payload.len);
+        arena_wipe(&gw->scratch);
+    }
 }

@@ -6,7 +6,9 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/list.h"
+#include "gateway/accounts.h"
 #include "gateway/gateway.h"
+#include "gateway/policy.h"
 #include "loop/listener.h"
 #include "loop/offload.h"
 #include "loop/sock.h"
@@ -54,6 +56,9 @@ struct gateway {
     struct gateway_stats stats;
     struct loop_listener *listener;
     struct hash_key hash_key;
+    struct accounts *accounts;     /* NULL: everything runs under the runtime's identity */
+    struct policy associate_from;  /* who may associate any origin */
+    struct policy allowed_origins; /* who may connect; empty: everybody */
     char *roots;
     char *peer_listen;
     char *peer_advertise; /* NULL: the address itself */
@@ -167,6 +172,10 @@ struct wspr_conn {
     struct loop_timer hold; /* how long barrier or stalled may hold the input up */
     struct loop_task task;  /* resumed flows, freeing */
     char *origin;
+    char *acts_as; /* serialized origin whose identity its calls run under; NULL: none */
+    struct accounts_waiter identity_wait;
+    bool identity_held; /* input waits until that identity is made */
+    bool local;         /* the peer is on this machine */
     char remote[LOOP_ADDR_TEXT];
     struct conn_plugin plugins[]; /* by host index */
 };
@@ -196,6 +205,12 @@ void gateway_conn_schedule(struct wspr_conn *c);
  * borrowed for this turn of the loop (NULL is the runtime's, as everywhere), or why there is none.
  */
 int gateway_conn_identity(struct wspr_conn *c, struct security_private **ret_id, struct err *err);
+void gateway_conn_identity_init(struct wspr_conn *c);
+void gateway_conn_identity_done(struct wspr_conn *c);
+/* From now on the connection acts as this origin; as none if it is no origin. WSPR_ENOMEM. */
+int gateway_conn_act_as(struct wspr_conn *c, struct span origin);
+/* Whether a message may be handled; if not, input is to wait and goes on by itself. */
+bool gateway_conn_identity_ready(struct wspr_conn *c);
 
 /* frame.c: frames to the page. All return 0, WSPR_FULL or an error after which the conn ends. */
 int gateway_conn_send_text(struct wspr_conn *c, struct span text);

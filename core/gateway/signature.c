@@ -7,6 +7,7 @@
 #include "json/writer.h"
 #include "rpc/client.h"
 #include "rpc/header.h"
+#include "security/identity.h"
 
 #define SIG_ARENA_MAX    RPC_SIGNATURE_MAX
 #define FETCH_MOUNT_WAIT (2 * CLOCK_S)
@@ -95,8 +96,9 @@ static int signature_build(struct wspr_signature *s, const struct rpc_value *v, 
 /* ---- fetching ---- */
 
 struct sig_fetch {
-    UT_hash_handle hh; /* in the gateway, by name */
+    UT_hash_handle hh; /* in the gateway, by identity and name */
     struct gateway *gw;
+    struct security_private *identity; /* NULL: the runtime's */
     struct rpc_call *call;
     struct wspr_signature *sig;
     struct err err;
@@ -106,11 +108,17 @@ struct sig_fetch {
     struct loop_timer timer;
     struct loop_timer start; /* while a page of ours is only just being mounted under the name */
     int64_t waited;
-    size_t name_len;
-    uint8_t name[];
+    size_t key_len;
+    uint8_t key[]; /* the identity's address, then the name */
 };
 
-static void cache_put(struct wspr_conn *c, struct span name, const struct wspr_signature *sig);
+static struct span fetch_name(const struct sig_fetch *f)
+{
+    return span_of(f->key + sizeof f->identity, f->key_len - sizeof f->identity);
+}
+
+static void cache_put(struct wspr_conn *c, struct security_private *identity, struct span name,
+                      const struct wspr_signature *sig);
 
 static void fetch_free(struct sig_fetch *f)
 {
@@ -121,6 +129,7 @@ static void fetch_free(struct sig_fetch *f)
     loop_timer_stop(&f->start);
     loop_task_cancel(&f->task);
     wspr_signature_unref(f->sig);
+    security_private_unref(f->identity);
     err_done(&f->err);
     free(f);
 }
@@ -134,7 +143,6 @@ void gateway_sig_fetch_drop(struct gateway *gw)
 static void fetch_end(struct sig_fetch *f, const struct err *err)
 {
     struct gateway *gw = f->gw;
-    struct span name = span_of(f->name, f->name_len);
     struct list *node;
 
     /* Who asks again from its callback gets a fetch of its own. */
@@ -148,7 +156,7 @@ static void fetch_end(struct sig_fetch *f, const struct err *err)
         w->fetch = NULL;
         list_remove(&w->conn_node);
         if (err == NULL)
-            cache_put(w->conn, name, f->sig);
+            cache_put(w->conn, f->identity, fetch_name(f), f->sig);
         w->done(w, err == NULL ? f->sig : NULL, err);
     }
     fetch_free(f);
@@ -217,8 +225,7 @@ static void fetch_start(void *arg)
 {
     struct sig_fetch *f = arg;
 
-    if (f->waited < FETCH_MOUNT_WAIT &&
-        gateway_server_is_mounting(f->gw, span_of(f->name, f->name_len))) {
+    if (f->waited < FETCH_MOUNT_WAIT && gateway_server_is_mounting(f->gw, fetch_name(f))) {
         f->waited += FETCH_MOUNT_STEP;
         loop_timer_start(&f->start, FETCH_MOUNT_STEP);
         return;
@@ -226,10 +233,25 @@ static void fetch_start(void *arg)
     rpc_call_start(f->call, 0);
 }
 
-static struct sig_fetch *fetch_new(struct gateway *gw, struct span name, unsigned hash)
+/* The fetch that is under way for the key; NULL: none. */
+static struct sig_fetch *fetch_find(struct gateway *gw, struct span key)
 {
-    struct rpc_call_opts opts = {.timeout = gw->limits.lookup_timeout, .n_results = 2};
-    struct sig_fetch *f = calloc(1, sizeof *f + name.len);
+    struct sig_fetch *f;
+
+    HASH_FIND_BYHASHVALUE(hh, gw->fetches, key.p, key.len,
+                          hash_bytes(&gw->hash_key, key.p, key.len), f);
+    return f;
+}
+
+static struct sig_fetch *fetch_new(struct gateway *gw, struct security_private *identity,
+                                   struct span key)
+{
+    struct rpc_call_opts opts = {
+        .timeout = gw->limits.lookup_timeout,
+        .n_results = 2,
+        .identity = identity,
+    };
+    struct sig_fetch *f = calloc(1, sizeof *f + key.len);
 
     if (f == NULL)
         return NULL;
@@ -238,18 +260,20 @@ static struct sig_fetch *fetch_new(struct gateway *gw, struct span name, unsigne
     loop_task_init(&f->task, fetch_failed, f);
     loop_timer_init(&f->timer, gw->worker, fetch_timeout, f);
     loop_timer_init(&f->start, gw->worker, fetch_start, f);
-    memcpy(f->name, name.p, name.len);
-    f->name_len = name.len;
+    memcpy(f->key, key.p, key.len);
+    f->key_len = key.len;
     f->sig = signature_new();
     if (f->sig != NULL)
-        HASH_ADD_KEYPTR_BYHASHVALUE(hh, gw->fetches, f->name, name.len, hash, f);
+        HASH_ADD_KEYPTR_BYHASHVALUE(hh, gw->fetches, f->key, key.len,
+                                    hash_bytes(&gw->hash_key, key.p, key.len), f);
     if (f->sig == NULL || f->hh.tbl == NULL) {
         wspr_signature_unref(f->sig);
         free(f);
         return NULL;
     }
-    f->call = rpc_call_new(rpc_runtime_client(gw->runtime), name, span_str("Signature"), &opts,
-                           &fetch_ops, f);
+    f->identity = identity != NULL ? security_private_ref(identity) : NULL;
+    f->call = rpc_call_new(rpc_runtime_client(gw->runtime), fetch_name(f), span_str("Signature"),
+                           &opts, &fetch_ops, f);
     loop_timer_start(&f->timer, gw->limits.lookup_timeout);
     if (f->call != NULL)
         fetch_start(f);
@@ -262,6 +286,7 @@ static struct sig_fetch *fetch_new(struct gateway *gw, struct span name, unsigne
 
 struct sig_entry {
     UT_hash_handle hh;
+    struct security_private *identity; /* that it was fetched under; NULL: the runtime's */
     const struct wspr_signature *sig;
     int64_t used;
     size_t name_len;
@@ -278,6 +303,7 @@ static void cache_drop(struct wspr_conn *c, struct sig_entry *e)
     HASH_DELETE(hh, c->sigs, e);
     c->sig_bytes -= entry_size(e);
     wspr_signature_unref(e->sig);
+    security_private_unref(e->identity);
     free(e);
     c->gw->stats.signatures_cached--;
 }
@@ -318,12 +344,25 @@ static struct sig_entry *cache_oldest(struct wspr_conn *c)
     return oldest;
 }
 
-static void cache_put(struct wspr_conn *c, struct span name, const struct wspr_signature *sig)
+/* An entry of another identity, which the connection had before, is of no use. */
+static struct sig_entry *cache_find_for(struct wspr_conn *c,
+                                        const struct security_private *identity, struct span name)
+{
+    struct sig_entry *e = cache_find(c, name);
+
+    if (e == NULL || e->identity == identity)
+        return e;
+    cache_drop(c, e);
+    return NULL;
+}
+
+static void cache_put(struct wspr_conn *c, struct security_private *identity, struct span name,
+                      const struct wspr_signature *sig)
 {
     const struct gateway_limits *l = &c->gw->limits;
     struct sig_entry *e;
 
-    if (c->phase != CONN_OPEN || cache_find(c, name) != NULL)
+    if (c->phase != CONN_OPEN || cache_find_for(c, identity, name) != NULL)
         return;
     while (HASH_COUNT(c->sigs) >= l->signatures ||
            (c->sigs != NULL && c->sig_bytes + sig->sig.arena.used > l->signature_bytes))
@@ -342,14 +381,16 @@ static void cache_put(struct wspr_conn *c, struct span name, const struct wspr_s
         free(e);
         return;
     }
+    e->identity = identity != NULL ? security_private_ref(identity) : NULL;
     c->sig_bytes += entry_size(e);
     c->gw->stats.signatures_cached++;
 }
 
-static const struct wspr_signature *cache_get(struct wspr_conn *c, struct span name)
+static const struct wspr_signature *
+cache_get(struct wspr_conn *c, const struct security_private *identity, struct span name)
 {
     int64_t now = loop_worker_now(c->gw->worker);
-    struct sig_entry *e = cache_find(c, name);
+    struct sig_entry *e = cache_find_for(c, identity, name);
 
     if (e == NULL)
         return NULL;
@@ -377,43 +418,70 @@ static void wait_task(void *arg)
     err_done(&e);
 }
 
-void gateway_sig_wait_start(struct sig_wait *w, struct wspr_conn *c, struct span name,
-                            void (*done)(struct sig_wait *w, const struct wspr_signature *sig,
-                                         const struct err *err))
+static void wait_init(struct sig_wait *w, struct wspr_conn *c,
+                      void (*done)(struct sig_wait *w, const struct wspr_signature *sig,
+                                   const struct err *err))
 {
-    struct gateway *gw = c->gw;
-    unsigned hash = hash_bytes(&gw->hash_key, name.p, name.len);
-    const struct wspr_signature *sig;
-    struct sig_fetch *f = NULL;
-
-    /* Another object is about to take the name: its signature is asked for, see fetch_start. */
-    if (gateway_server_is_mounting(gw, name))
-        gateway_sig_cache_forget(c, name);
-    sig = cache_get(c, name);
     list_init(&w->node);
     list_push_back(&c->sig_waits, &w->conn_node);
     w->conn = c;
     w->done = done;
     w->sig = NULL;
-    w->cached = sig != NULL;
+    w->cached = false;
     w->fetch = NULL;
     w->err = ERR_INIT;
     loop_task_init(&w->task, wait_task, w);
-    if (sig != NULL) {
-        w->sig = wspr_signature_ref(sig);
-        loop_worker_later(gw->worker, &w->task);
-        return;
-    }
-    HASH_FIND_BYHASHVALUE(hh, gw->fetches, name.p, name.len, hash, f);
+}
+
+/* Joins the fetch of this name under this identity. */
+static int wait_join(struct sig_wait *w, struct gateway *gw, struct security_private *identity,
+                     struct span name)
+{
+    struct buf key = BUF_INIT(SIZE_MAX);
+    struct sig_fetch *f = NULL;
+
+    buf_append(&key, &identity, sizeof identity);
+    buf_append_span(&key, name);
+    if (buf_error(&key) == 0)
+        f = fetch_find(gw, buf_span(&key));
+    if (buf_error(&key) == 0 && f == NULL)
+        f = fetch_new(gw, identity, buf_span(&key));
+    buf_done(&key);
     if (f == NULL)
-        f = fetch_new(gw, name, hash);
-    if (f != NULL) {
-        w->fetch = f;
-        list_push_back(&f->waits, &w->node);
-        return;
+        return err_set(&w->err, WSPR_ENOMEM, "out of memory");
+    w->fetch = f;
+    list_push_back(&f->waits, &w->node);
+    return 0;
+}
+
+void gateway_sig_wait_start(struct sig_wait *w, struct wspr_conn *c,
+                            struct security_private *identity, struct span name,
+                            void (*done)(struct sig_wait *w, const struct wspr_signature *sig,
+                                         const struct err *err))
+{
+    struct gateway *gw = c->gw;
+    const struct wspr_signature *sig;
+
+    /* Another object is about to take the name: its signature is asked for, see fetch_start. */
+    if (gateway_server_is_mounting(gw, name))
+        gateway_sig_cache_forget(c, name);
+    sig = cache_get(c, identity, name);
+    wait_init(w, c, done);
+    if (sig != NULL) {
+        w->cached = true;
+        w->sig = wspr_signature_ref(sig);
     }
-    err_set(&w->err, WSPR_ENOMEM, "out of memory");
-    loop_worker_later(gw->worker, &w->task);
+    if (sig != NULL || wait_join(w, gw, identity, name) < 0)
+        loop_worker_later(gw->worker, &w->task);
+}
+
+void gateway_sig_wait_fail(struct sig_wait *w, struct wspr_conn *c, const struct err *why,
+                           void (*done)(struct sig_wait *w, const struct wspr_signature *sig,
+                                        const struct err *err))
+{
+    wait_init(w, c, done);
+    err_copy(&w->err, why);
+    loop_worker_later(c->gw->worker, &w->task);
 }
 
 void gateway_sig_wait_cancel(struct sig_wait *w)
@@ -473,6 +541,8 @@ int wspr_signature_get(struct wspr_host *host, struct wspr_conn *c, const struct
                                     const struct wspr_fault *fault),
                        void *arg)
 {
+    struct security_private *identity;
+    struct err e = ERR_INIT;
     struct plugin_wait *p;
 
     if (c->phase != CONN_OPEN)
@@ -482,6 +552,11 @@ int wspr_signature_get(struct wspr_host *host, struct wspr_conn *c, const struct
         return WSPR_ENOMEM;
     p->done = done;
     p->arg = arg;
-    gateway_sig_wait_start(&p->wait, c, span_of(name->p, name->len), plugin_wait_done);
+    if (gateway_conn_identity(c, &identity, &e) == 0)
+        gateway_sig_wait_start(&p->wait, c, identity, span_of(name->p, name->len),
+                               plugin_wait_done);
+    else
+        gateway_sig_wait_fail(&p->wait, c, &e, plugin_wait_done);
+    err_done(&e);
     return 0;
 }

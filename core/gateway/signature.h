@@ -13,6 +13,7 @@
 #include "loop/worker.h"
 #include "rpc/signature.h"
 
+struct security_private;
 struct sig_fetch;
 struct wspr_conn;
 
@@ -36,10 +37,18 @@ struct sig_wait {
     void (*done)(struct sig_wait *w, const struct wspr_signature *sig, const struct err *err);
 };
 
-/* Starts waiting; done comes later in every case, unless sig_wait_cancel. */
-void gateway_sig_wait_start(struct sig_wait *w, struct wspr_conn *c, struct span name,
+/*
+ * Starts waiting; done comes later in every case, unless sig_wait_cancel. The signature is the one
+ * that the identity is shown (NULL: the runtime's): what others were shown does not count.
+ */
+void gateway_sig_wait_start(struct sig_wait *w, struct wspr_conn *c,
+                            struct security_private *identity, struct span name,
                             void (*done)(struct sig_wait *w, const struct wspr_signature *sig,
                                          const struct err *err));
+/* Waits for nothing but to be told the error. */
+void gateway_sig_wait_fail(struct sig_wait *w, struct wspr_conn *c, const struct err *why,
+                           void (*done)(struct sig_wait *w, const struct wspr_signature *sig,
+                                        const struct err *err));
 void gateway_sig_wait_cancel(struct sig_wait *w);
 /* The connection ends: everybody is told. */
 void gateway_sig_wait_abort_all(struct wspr_conn *c);

@@ -136,25 +136,50 @@ static int flush_parent(struct account_disk *d, struct err *err)
     return r < 0 ? WSPR_ESYS : 0;
 }
 
-int account_disk_open(struct account_disk *d, const char *path, bool read_only, struct err *err)
+/* 1 if it is not there. */
+static int open_folder(struct account_disk *d, struct err *err)
 {
     struct stat st;
-    bool made;
+
+    d->folder = open(d->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (d->folder < 0 && errno == ENOENT)
+        return 1;
+    if (d->folder < 0 || fstat(d->folder, &st) < 0)
+        return fail(err, "open", d->path);
+    return check_private(&st, d->path, err);
+}
+
+int account_disk_open(struct account_disk *d, const char *path, struct err *err)
+{
     int r;
 
     d->path = mem_strndup(path, strlen(path));
     if (d->path == NULL)
         return err_set(err, WSPR_ENOMEM, "out of memory");
-    made = !read_only && mkdir(path, 0700) == 0;
-    if (!made && !read_only && errno != EEXIST)
-        return fail(err, "mkdir", path);
-    d->folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (d->folder < 0 && read_only && errno == ENOENT)
-        return 0; /* a store that nobody has used yet */
-    if (d->folder < 0 || fstat(d->folder, &st) < 0)
-        return fail(err, "open", path);
-    r = check_private(&st, path, err);
-    return r == 0 && made ? flush_parent(d, err) : r;
+    r = open_folder(d, err);
+    return r < 0 ? r : 0;
+}
+
+/* Makes the folder and what is missing above it. */
+int account_disk_make(struct account_disk *d, struct err *err)
+{
+    int r;
+
+    if (d->folder >= 0)
+        return 0;
+    for (char *p = d->path + 1; (p = strchr(p, '/')) != NULL; p++) {
+        *p = '\0';
+        r = mkdir(d->path, 0700) < 0 && errno != EEXIST ? fail(err, "mkdir", d->path) : 0;
+        *p = '/';
+        if (r < 0)
+            return r;
+    }
+    if (mkdir(d->path, 0700) < 0 && errno != EEXIST)
+        return fail(err, "mkdir", d->path);
+    r = open_folder(d, err);
+    if (r > 0)
+        return err_set(err, WSPR_ESYS, "%s went away", d->path);
+    return r == 0 ? flush_parent(d, err) : r;
 }
 
 void account_disk_done(struct account_disk *d)
@@ -169,8 +194,10 @@ void account_disk_done(struct account_disk *d)
 
 int account_disk_lock(struct account_disk *d, struct err *err)
 {
-    int r;
+    int r = account_disk_make(d, err);
 
+    if (r < 0)
+        return r;
     if (d->lock < 0)
         d->lock = openat(d->folder, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (d->lock < 0)
@@ -243,8 +270,11 @@ int account_disk_current(struct account_disk *d, uint64_t *ret_generation, struc
     int r;
 
     *ret_generation = 0;
-    if (d->folder < 0)
-        return 0;
+    if (d->folder < 0) {
+        r = open_folder(d, err);
+        if (r != 0)
+            return r < 0 ? r : 0; /* a store that nobody has used yet */
+    }
     n = readlinkat(d->folder, "current", name, sizeof name - 1);
     if (n < 0 && errno != ENOENT)
         return fail(err, "readlink", "current");

@@ -15,8 +15,10 @@ struct account_disk {
 };
 
 void account_disk_init(struct account_disk *d, const struct account_store_hook *hook);
-/* Makes the folder if it is not there; refuses one that others may look into. */
-int account_disk_open(struct account_disk *d, const char *path, bool read_only, struct err *err);
+/* Refuses a folder that others may look into; one that is not there holds nothing. */
+int account_disk_open(struct account_disk *d, const char *path, struct err *err);
+/* Makes the folder if it is not there. */
+int account_disk_make(struct account_disk *d, struct err *err);
 void account_disk_done(struct account_disk *d);
 
 /* The generation that counts; 0 if nothing was ever stored. */
@@ -25,6 +27,7 @@ int account_disk_current(struct account_disk *d, uint64_t *ret_generation, struc
 int account_disk_read(struct account_disk *d, uint64_t generation, struct buf *data,
                       struct buf *signature, struct account_stored *ret_stored, struct err *err);
 
+/* Makes the folder, too. */
 int account_disk_lock(struct account_disk *d, struct err *err);
 void account_disk_unlock(struct account_disk *d);
 /* Writes a generation and flushes it, and the folder. */

@@ -52,7 +52,7 @@ int account_store_open(const struct account_store_opts *opts, struct account_sto
         r = err_set(err, WSPR_EINVAL, "the identity of this process cannot sign");
     account_disk_init(&s->disk, opts->hook);
     if (r == 0 && !s->in_memory)
-        r = account_disk_open(&s->disk, opts->folder, opts->read_only, err);
+        r = account_disk_open(&s->disk, opts->folder, err);
     if (r < 0)
         account_store_close(s);
     else
@@ -178,8 +178,10 @@ static int save_disk(struct account_store *s, struct span data, struct span sign
                      struct err *err)
 {
     uint64_t fresh = s->generation + 1;
-    int r;
+    int r = account_disk_make(&s->disk, err);
 
+    if (r < 0)
+        return err_prefix(err, 0, "the accounts cannot be stored: ");
     account_disk_sweep(&s->disk, s->generation);
     r = account_disk_write(&s->disk, fresh, data, signature, err);
     if (r == 0)

@@ -35,7 +35,7 @@ struct account_store_hook {
 };
 
 struct account_store_opts {
-    const char *folder;                    /* is made if it is not there; NULL: in memory only */
+    const char *folder;                    /* made at the first save; NULL: in memory only */
     struct security_private *host;         /* signs and verifies; referenced */
     unsigned flags;                        /* of security_private_decode */
     bool read_only;                        /* nothing is made or changed; saving fails */

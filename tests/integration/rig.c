@@ -71,14 +71,16 @@ static bool rig_start(struct child *c, const char *name, const char *const *args
 {
     static unsigned serial;
     char program[4200], log[4200], log_name[64], identity[4300], roots[4200];
+    char state[4300];
     const char *argv[RIG_ARGS] = {program};
-    const char *env[] = {identity, roots, "MOUNTTABLE_ROOT", NULL};
+    const char *env[] = {identity, roots, state, "MOUNTTABLE_ROOT", NULL};
 
     if (!rig_program(program, sizeof program, name))
         return false;
     for (size_t n = 0; args != NULL && args[n] != NULL && n + 2 < RIG_ARGS; n++)
         argv[n + 1] = args[n];
     snprintf(identity, sizeof identity, "VEYRON_IDENTITY=%s", rig_identity());
+    snprintf(state, sizeof state, "XDG_STATE_HOME=%s", child_folder());
     snprintf(roots, sizeof roots, "NAMESPACE_ROOT%s%s", root != NULL ? "=" : "",
              root != NULL ? root : "");
     snprintf(log_name, sizeof log_name, "%s-%u.log", name, serial++);
