@@ -89,7 +89,7 @@ static void drop_server(void)
     page_drop(a);
 }
 
-/* The page is gone: whoever waits learns it at once, also a native client with a longer deadline. */
+/* The page is gone: whoever waits learns it at once, also a native client. */
 static void test_page_gone(void)
 {
     static const char *const one[] = {"x"};
