@@ -195,3 +195,22 @@ bool rig_table_stop(struct child *c)
 {
     return rig_stop(c, "wspr-mounttabled");
 }
+
+bool rig_relay_start(struct child *c, char *endpoint, size_t size)
+{
+    static const char *const args[] = {"-address=127.0.0.1:0", NULL};
+
+    if (!rig_start(c, "wspr-proxyd", args, NULL))
+        return false;
+    if (child_wait_text(c, "Listening at: ", endpoint, size, RIG_TIMEOUT_MS))
+        return true;
+    printf("# wspr-proxyd does not listen\n");
+    child_show_log(c);
+    child_stop(c, SIGKILL, 1000);
+    return false;
+}
+
+bool rig_relay_stop(struct child *c)
+{
+    return rig_stop(c, "wspr-proxyd");
+}

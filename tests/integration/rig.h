@@ -34,6 +34,9 @@ bool rig_store_stop(struct child *c);
 /* Starts a mount table; its endpoint without a leading slash. */
 bool rig_table_start(struct child *c, char *endpoint, size_t size);
 bool rig_table_stop(struct child *c);
+/* Starts a relay; its endpoint without a leading slash. */
+bool rig_relay_start(struct child *c, char *endpoint, size_t size);
+bool rig_relay_stop(struct child *c);
 /* The file with the identity under which all programs of a test run. */
 const char *rig_identity(void);
 

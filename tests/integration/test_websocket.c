@@ -19,6 +19,13 @@
 #include "vectors.h"
 #include "wspeer.h"
 
+/* The same source makes a second program, in which pages serve through our relay. */
+#ifdef WEBSOCKET_VIA_RELAY
+static const bool via_relay = true;
+#else
+static const bool via_relay = false;
+#endif
+
 /* The needs of scenarios that this build can meet. */
 #define AVAILABLE (SCENARIO_SAMPLED | SCENARIO_NAMES | SCENARIO_SERVE | SCENARIO_STORE)
 
@@ -28,6 +35,8 @@ static struct child table;
 static char table_endpoint[512];
 static struct child store;
 static char store_endpoint[512];
+static struct child relay;
+static char relay_endpoint[512];
 static char *wsprd_root; /* NAMESPACE_ROOT of the one that runs; NULL: unset */
 static unsigned number, failed, ran, skipped;
 
@@ -73,13 +82,14 @@ static bool stop_wsprd(void)
 /* Sees that a wsprd with this root runs. */
 static bool need_wsprd(const char *root)
 {
-    static const char *const alone[] = {"-no-embedded", NULL};
+    static const char *const direct[] = {"-no-embedded", NULL};
+    static const char *const relayed[] = {"-no-embedded", "-vproxy=test/proxy", NULL};
     bool same =
         (root == NULL) == (wsprd_root == NULL) && (root == NULL || strcmp(root, wsprd_root) == 0);
 
     if (wsprd.port != 0 && same && child_alive(&wsprd.child))
         return true;
-    if (!stop_wsprd() || !rig_wsprd_start(&wsprd, root, alone))
+    if (!stop_wsprd() || !rig_wsprd_start(&wsprd, root, via_relay ? relayed : direct))
         return false;
     if (root != NULL && (wsprd_root = malloc(strlen(root) + 1)) != NULL)
         memcpy(wsprd_root, root, strlen(root) + 1);
@@ -128,11 +138,14 @@ static bool table_answers(const char *suffix, const char *method, const char *ar
  */
 static bool mount_names(const char *endpoint, const char *method)
 {
-    static const char relay[] = "/@2@tcp@127.0.0.1:1@00000000000000000000000000000002@1@2@@//";
+    static const char nowhere[] = "/@2@tcp@127.0.0.1:1@00000000000000000000000000000002@1@2@@//";
     const char *ttl = strcmp(method, "mount") == 0 ? ",3600" : "";
     char args[1024];
 
-    snprintf(args, sizeof args, "[\\\"%s\\\"%s]", relay, ttl);
+    if (via_relay)
+        snprintf(args, sizeof args, "[\\\"/%s\\\"%s]", relay_endpoint, ttl);
+    else
+        snprintf(args, sizeof args, "[\\\"%s\\\"%s]", nowhere, ttl);
     if (!table_answers("test/proxy", method, args, 1))
         return false;
     snprintf(args, sizeof args, "[\\\"/%s//\\\"%s]", endpoint, ttl);
@@ -145,7 +158,7 @@ static bool run_scenario(struct json_object *scenario)
     struct json_object *override = override_of(vec_str(scenario, "name"));
     char endpoint[512] = "", run[32], why[8192];
     bool sampled = scenario_needs(scenario) & SCENARIO_SAMPLED;
-    bool names = scenario_needs(scenario) & SCENARIO_NAMES, ok;
+    bool names = via_relay || (scenario_needs(scenario) & SCENARIO_NAMES) != 0, ok;
     struct child service;
 
     if (getenv("WSPR_WAIT") != NULL)
@@ -182,14 +195,18 @@ static bool run_scenario(struct json_object *scenario)
 
 static void report(bool ok, const char *name, const char *skip)
 {
-    printf("%sok %u - websocket/%s%s%s\n", ok ? "" : "not ", ++number, name,
-           skip != NULL ? " # SKIP " : "", skip != NULL ? skip : "");
+    printf("%sok %u - websocket%s/%s%s%s\n", ok ? "" : "not ", ++number, via_relay ? "-relay" : "",
+           name, skip != NULL ? " # SKIP " : "", skip != NULL ? skip : "");
     fflush(stdout);
     failed += !ok;
 }
 
-static bool selected(const char *name, int argc, char **argv)
+static bool selected(struct json_object *scenario, int argc, char **argv)
 {
+    const char *name = vec_str(scenario, "name");
+
+    if (via_relay && (scenario_needs(scenario) & SCENARIO_SERVE) == 0)
+        return false;
     for (int i = 1; i < argc; i++) {
         if (strstr(name, argv[i]) != NULL)
             return true;
@@ -238,7 +255,8 @@ int main(int argc, char **argv)
     struct json_object *list = vec_get(vectors, "scenarios");
 
     if (!rig_table_start(&table, table_endpoint, sizeof table_endpoint) ||
-        !rig_store_start(&store, store_endpoint, sizeof store_endpoint))
+        !rig_store_start(&store, store_endpoint, sizeof store_endpoint) ||
+        (via_relay && !rig_relay_start(&relay, relay_endpoint, sizeof relay_endpoint)))
         return 99;
     informative = json_object_from_file(tap_path("integration/informative.json"));
     for (size_t i = 0; i < json_object_array_length(list); i++) {
@@ -246,13 +264,15 @@ int main(int argc, char **argv)
         const char *name = vec_str(scenario, "name");
         const char *skip = skip_reason(scenario);
 
-        if (!selected(name, argc, argv))
+        if (!selected(scenario, argc, argv))
             continue;
         count(scenario, skip != NULL);
         report(skip != NULL || run_scenario(scenario), name, skip);
     }
     report(stop_wsprd(), "wsprd ends well after all of them", NULL);
     report(rig_store_stop(&store), "the store ends well", NULL);
+    if (via_relay)
+        report(rig_relay_stop(&relay), "the relay ends well", NULL);
     report(rig_table_stop(&table), "wspr-mounttabled ends well too", NULL);
     print_counts(json_object_array_length(list));
     printf("1..%u\n", number);
