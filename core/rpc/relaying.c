@@ -314,6 +314,9 @@ static int relaying_open(struct rpc_relaying *q, struct rpc_link *link, struct e
 
     if (r < 0)
         return r;
+    /* Who runs there now may have another routing id than the one that was known. */
+    if (q->known)
+        q->at.rid = naming_rid_fixed(0);
     how.dst = span_of(dst, naming_endpoint_text(&q->at, dst));
     how.src = span_of(src, naming_endpoint_text(&local, src));
     r = vc_tls_opener(s->rt->tls, &how.crypter, err);

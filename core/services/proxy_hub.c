@@ -322,14 +322,16 @@ static struct proxy_reg *hub_find(const struct proxy_hub *hub, const struct nami
     return reg;
 }
 
-/* A number that is free on the port; 0 if none is left. */
-static uint32_t port_take_vci(struct proxy_port *p)
+/* A number that is free on the port, and will be when the circuit `asked` of port `from` is there;
+ * 0 if none is left. */
+static uint32_t port_take_vci(struct proxy_port *p, const struct proxy_port *from, uint32_t asked)
 {
     uint32_t vci;
 
     do {
         vci = vc_vif_take_vci(p->vif, p->least_vci);
-    } while (vci != 0 && (port_find(p, vci) != NULL || p->ops->is_ours(p->arg, vci)));
+    } while (vci != 0 && (port_find(p, vci) != NULL || p->ops->is_ours(p->arg, vci) ||
+                          (p == from && vci == asked)));
     return vci;
 }
 
@@ -404,7 +406,7 @@ static int port_route(struct proxy_port *p, const struct vc_msg *m,
         hub->stats.limited++;
         return port_refuse(p, m->vci, "proxy: too many circuits on the connection", err);
     }
-    vci = port_take_vci(reg->port);
+    vci = port_take_vci(reg->port, p, m->vci);
     route = vci != 0 ? route_new(p, m->vci, reg->port, vci) : NULL;
     if (route == NULL)
         return port_refuse(p, m->vci, vci != 0 ? "proxy: out of memory" : "proxy: no VCI is left",

@@ -1,0 +1,278 @@
+/* What fails: the relay, a server, a client, and those who do not read. */
+#include "config.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "relay_net.h"
+#include "relay_tests.h"
+#include "rpc/link.h"
+#include "rpc/runtime_private.h"
+#include "unit/rpc/raw.h"
+#include "wspr/error.h"
+
+#define CALLS 100
+
+static void abort_links(struct rig *r)
+{
+    LIST_FOREACH_SAFE (node, after, &r->rt->links)
+        rpc_link_abort(LIST_OBJECT(node, struct rpc_link, node), "aborted by the test");
+}
+
+static struct tcall *start_slow(struct relay_net *n)
+{
+    struct tcall *calls = calloc(CALLS, sizeof *calls);
+
+    for (unsigned i = 0; i < CALLS; i++)
+        relay_net_call(&n->c, &calls[i], n->name, "Slow", NULL, 1);
+    TAP_IS(relay_net_until(n, &n->object.n_waiting, CALLS));
+    return calls;
+}
+
+/* Every one ends, with an error that has an id. */
+static void end_slow(struct relay_net *n, struct tcall *calls)
+{
+    unsigned typed = 0;
+
+    for (unsigned i = 0; i < CALLS; i++) {
+        relay_net_wait(n, &calls[i]);
+        typed += calls[i].err.code != 0 && err_id(&calls[i].err)[0] != '\0';
+        if (i == 0)
+            tap_note("%s: %s", err_id(&calls[i].err), tcall_error(&calls[i]));
+        tcall_done(&calls[i]);
+    }
+    TAP_OK(typed == CALLS, "%u of %u calls end with a typed error", typed, CALLS);
+    free(calls);
+}
+
+static void relay_killed(void)
+{
+    struct relay_net n;
+    struct tcall *calls;
+
+    relay_net_init(&n, NULL);
+    calls = start_slow(&n);
+    relay_net_kill(&n);
+    end_slow(&n, calls);
+    TAP_IS(relay_net_until(&n, &n.object.gone, CALLS));
+    TAP_IS(relay_net_until(&n, &n.told.downs, 1) && n.told.ups == 1);
+    TAP_IS(rpc_server_relay_endpoint(n.server) == NULL);
+    relay_net_start(&n, n.address, NULL);
+    TAP_OK(relay_net_until(&n, &n.told.ups, 2), "%s", err_text(&n.told.err));
+    /* The relay has another routing id, the server its own still. */
+    TAP_IS(relay_net_until_stat(&n, &proxy_stats(n.proxy)->servers, 1));
+    TAP_IS(relay_net_echo(&n, &n.c, n.name));
+    relay_net_done(&n);
+}
+
+static void server_gone(void)
+{
+    struct relay_net n;
+    struct tcall *calls;
+
+    relay_net_init(&n, NULL);
+    calls = start_slow(&n);
+    abort_links(&n.s);
+    end_slow(&n, calls);
+    TAP_IS(proxy_stats(n.proxy)->vanished == 1);
+    /* It comes back by itself. */
+    TAP_IS(relay_net_until(&n, &n.told.downs, 1) && relay_net_until(&n, &n.told.ups, 2));
+    TAP_IS(relay_net_echo(&n, &n.c, n.name));
+    relay_net_done(&n);
+}
+
+static void client_gone(void)
+{
+    struct vom_value size = vom_value_int(&vom_type_int32, 1000);
+    struct relay_net n;
+    struct tcall c;
+
+    relay_net_init(&n, NULL);
+    relay_net_call(&n.c, &c, n.name, "Flood", &size, 1);
+    TAP_IS(relay_net_until(&n, &c.n_items, 1000));
+    abort_links(&n.c);
+    TAP_IS(relay_net_until(&n, &n.object.gone, 1));
+    TAP_IS(relay_net_until_less(&n, &proxy_stats(n.proxy)->circuits, 1));
+    tcall_done(&c);
+    TAP_IS(relay_net_echo(&n, &n.c, n.name));
+    TAP_IS(n.told.downs == 0);
+    relay_net_done(&n);
+}
+
+struct second {
+    struct rig rig;
+};
+
+static void second_init(struct second *s, struct relay_net *n)
+{
+    struct rig_opts opts = {.w = n->s.w, .identity = n->ids.client, .trust = n->ids.trust};
+
+    rig_init(&s->rig, &opts);
+}
+
+/* A client that stops reading in the middle of many streams loses its circuit; the other client of
+ * the same server goes on all the while. */
+static void slow_reader(void)
+{
+    enum { N = 40 };
+    struct proxy_limits limits = {.circuit_queue = 4 * 1024 * 1024};
+    struct vom_value size = vom_value_int(&vom_type_int32, 60000);
+    struct tcall *calls = calloc(N, sizeof *calls);
+    struct relay_net n;
+    struct second other;
+    unsigned failed = 0;
+
+    relay_net_init(&n, &limits);
+    second_init(&other, &n);
+    TAP_IS(relay_net_echo(&n, &other.rig, n.name));
+    TAP_IS(relay_net_echo(&n, &n.c, n.name));
+    for (unsigned i = 0; i < N; i++) {
+        relay_net_call(&n.c, &calls[i], n.name, "Flood", &size, 1);
+        calls[i].light = true;
+    }
+    TAP_IS(relay_net_until(&n, &calls[0].n_items, 1));
+    relay_net_deafen(&n.c, true);
+    TAP_IS(relay_net_until_stat(&n, &proxy_stats(n.proxy)->overflows, 1));
+    for (int i = 0; i < 20; i++)
+        TAP_IS(relay_net_echo(&n, &other.rig, n.name));
+    TAP_IS(proxy_stats(n.proxy)->queued < 8 * 1024 * 1024);
+    /* The server is told; the client, once it reads. */
+    TAP_IS(relay_net_until(&n, &n.object.gone, N));
+    relay_net_deafen(&n.c, false);
+    for (unsigned i = 0; i < N; i++) {
+        relay_net_wait(&n, &calls[i]);
+        failed += calls[i].err.code != 0;
+        tcall_done(&calls[i]);
+    }
+    TAP_OK(failed == N, "%u calls failed", failed);
+    TAP_IS(relay_net_echo(&n, &n.c, n.name));
+    rig_done(&other.rig, false);
+    free(calls);
+    relay_net_done(&n);
+}
+
+/* With nobody else there, the server is not read while its only client does not: nothing is lost. */
+static void back_pressure(void)
+{
+    enum { N = 40 };
+    struct proxy_limits limits = {.circuit_queue = 2 * 1024 * 1024};
+    struct vom_value size = vom_value_int(&vom_type_int32, 900000);
+    struct tcall *calls = calloc(N, sizeof *calls);
+    struct relay_net n;
+    unsigned good = 0;
+
+    relay_net_init(&n, &limits);
+    TAP_IS(relay_net_echo(&n, &n.c, n.name));
+    for (unsigned i = 0; i < N; i++)
+        relay_net_call(&n.c, &calls[i], n.name, "Big", &size, 2);
+    TAP_IS(relay_net_until_stat(&n, &rpc_runtime_stats(n.s.rt)->served, 1));
+    relay_net_deafen(&n.c, true);
+    TAP_IS(relay_net_until_stat(&n, &proxy_stats(n.proxy)->pauses, 1));
+    TAP_IS(relay_net_until_stat(&n, &proxy_stats(n.proxy)->queued, 1));
+    TAP_OK(proxy_stats(n.proxy)->queued < 1024 * 1024, "%llu bytes wait",
+           (unsigned long long)proxy_stats(n.proxy)->queued);
+    relay_net_deafen(&n.c, false);
+    for (unsigned i = 0; i < N; i++) {
+        relay_net_wait(&n, &calls[i]);
+        good += calls[i].err.code == 0 && calls[i].n_results == 2;
+        tcall_done(&calls[i]);
+    }
+    TAP_OK(good == N, "%u calls are good", good);
+    TAP_IS(proxy_stats(n.proxy)->overflows == 0);
+    free(calls);
+    relay_net_done(&n);
+}
+
+/* One that takes nothing at all is dropped after a while. */
+static void stalled(void)
+{
+    enum { N = 40 };
+    struct proxy_limits limits = {.stall_time = CLOCK_S};
+    struct vom_value size = vom_value_int(&vom_type_int32, 900000);
+    struct tcall *calls = calloc(N, sizeof *calls);
+    struct relay_net n;
+
+    relay_net_init(&n, &limits);
+    TAP_IS(relay_net_echo(&n, &n.c, n.name));
+    for (unsigned i = 0; i < N; i++)
+        relay_net_call(&n.c, &calls[i], n.name, "Big", &size, 2);
+    TAP_IS(relay_net_until_stat(&n, &rpc_runtime_stats(n.s.rt)->served, 1));
+    relay_net_deafen(&n.c, true);
+    TAP_IS(relay_net_until_stat(&n, &proxy_stats(n.proxy)->stalled, 1));
+    relay_net_deafen(&n.c, false);
+    for (unsigned i = 0; i < N; i++) {
+        relay_net_wait(&n, &calls[i]);
+        tcall_done(&calls[i]);
+    }
+    TAP_IS(relay_net_until_less(&n, &rpc_runtime_stats(n.c.rt)->links, 1));
+    TAP_IS(relay_net_echo(&n, &n.c, n.name));
+    TAP_IS(n.told.downs == 0);
+    free(calls);
+    relay_net_done(&n);
+}
+
+static void limits_are_hit(void)
+{
+    struct proxy_limits limits = {.circuits = 1, .connections = 3};
+    struct vom_value arg = vom_value_str("z");
+    struct relay_net n;
+    struct second b, c;
+    struct tcall call;
+
+    relay_net_init(&n, &limits);
+    second_init(&b, &n);
+    second_init(&c, &n);
+    TAP_IS(relay_net_echo(&n, &n.c, n.name));
+    relay_net_call(&b.rig, &call, n.name, "Echo", &arg, 1);
+    relay_net_wait(&n, &call);
+    TAP_OK(strstr(tcall_error(&call), "proxy: too many circuits on the connection") != NULL, "%s",
+           tcall_error(&call));
+    TAP_IS(proxy_stats(n.proxy)->limited == 1);
+    tcall_done(&call);
+    relay_net_call(&c.rig, &call, n.name, "Echo", &arg, 1);
+    relay_net_wait(&n, &call);
+    TAP_OK(call.err.code != 0 && proxy_stats(n.proxy)->dropped >= 1, "%s", tcall_error(&call));
+    tcall_done(&call);
+    TAP_IS(relay_net_echo(&n, &n.c, n.name));
+    rig_done(&b.rig, false);
+    rig_done(&c.rig, false);
+    relay_net_done(&n);
+}
+
+static bool is_closed(void *arg)
+{
+    struct raw_circuit *c = arg;
+
+    return c->closed;
+}
+
+/* Those who do nothing: a connection without circuits, a circuit without a registration. */
+static void idle_ones(void)
+{
+    struct proxy_limits limits = {.idle_time = CLOCK_S, .handshake_time = CLOCK_S};
+    struct relay_net n;
+    struct raw_peer p;
+    struct raw_circuit *c;
+
+    relay_net_init(&n, &limits);
+    raw_init(&p, n.s.w, n.ids.client);
+    c = raw_connect(&p, n.relay);
+    TAP_IS(c != NULL && !c->closed && proxy_stats(n.proxy)->connections == 2);
+    TAP_IS(relay_net_until_stat(&n, &proxy_stats(n.proxy)->idled, 1));
+    TAP_IS(raw_until(n.s.w, is_closed, c, 30000));
+    TAP_IS(relay_net_until_less(&n, &proxy_stats(n.proxy)->connections, 2));
+    TAP_IS(relay_net_echo(&n, &n.c, n.name) && n.told.downs == 0);
+    raw_done(&p);
+    relay_net_done(&n);
+}
+
+const struct tap_case relay_faults_cases[RELAY_FAULTS_CASES] = {
+    {"the relay is killed under 100 calls", relay_killed},
+    {"the server's connection is lost", server_gone},
+    {"the client's connection is lost in a stream", client_gone},
+    {"a client that does not read, beside another", slow_reader},
+    {"a client that does not read, alone", back_pressure},
+    {"a client that takes nothing for too long", stalled},
+    {"limits", limits_are_hit},
+    {"those who do nothing", idle_ones},
+};
