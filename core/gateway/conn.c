@@ -80,12 +80,21 @@ static void conn_closing(struct wspr_conn *c)
     if (c->sock != NULL)
         loop_sock_close(c->sock);
     c->sock = NULL;
+    gateway_conn_count_output(c);
     loop_timer_start(&c->deadline, c->gw->limits.cancel_grace);
     gateway_conn_schedule(c);
 }
 
 void gateway_conn_drop(struct wspr_conn *c)
 {
+    conn_closing(c);
+}
+
+void gateway_conn_abort(struct wspr_conn *c)
+{
+    if (c->sock != NULL)
+        loop_sock_abort(c->sock);
+    c->sock = NULL;
     conn_closing(c);
 }
 
@@ -476,6 +485,7 @@ static void conn_drained(void *arg)
 {
     struct wspr_conn *c = arg;
 
+    gateway_conn_count_output(c);
     if (c->phase == CONN_OPEN)
         gateway_conn_writable(c);
 }

@@ -16,6 +16,7 @@ static int sent(struct wspr_conn *c, int r)
 {
     struct buf *out = loop_sock_out(c->sock);
 
+    gateway_conn_count_output(c);
     if (r < 0 || buf_error(out) != 0) {
         /* The queue is at its hard limit, or memory is short: this page is lost. */
         if (buf_error(out) == WSPR_ENOMEM)

@@ -21,6 +21,7 @@ static const struct gateway_limits gateway_limits_default = {
     .message_max = 16 * 1024 * 1024,
     .out_soft = 256 * 1024,
     .out_hard = 64 * 1024 * 1024,
+    .out_total = 512 * 1024 * 1024,
     .signatures = 1024,
     .signature_bytes = 16 * 1024 * 1024,
     .servers_per_conn = 128,
@@ -51,6 +52,7 @@ static void limits_complete(struct gateway_limits *l)
     TAKE(message_max);
     TAKE(out_soft);
     TAKE(out_hard);
+    TAKE(out_total);
     TAKE(signatures);
     TAKE(signature_bytes);
     TAKE(servers_per_conn);
@@ -72,6 +74,7 @@ static void gateway_free(struct gateway *gw)
     if (gw == NULL)
         return;
     loop_timer_stop(&gw->stop_timer);
+    loop_task_cancel(&gw->relief);
     gateway_plugin_unload_all(gw);
     gateway_flow_free_spares(gw);
     loop_listener_free(gw->listener);
@@ -189,6 +192,7 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     list_init(&gw->mounting);
     list_init(&gw->spare_flows);
     loop_task_init(&gw->stop_task, gateway_stopped, gw);
+    loop_task_init(&gw->relief, gateway_relieve, gw);
     loop_timer_init(&gw->stop_timer, gw->worker, gateway_give_up, gw);
     arena_init(&gw->scratch, (size_t)gw->limits.message_max * 2);
     arena_init(&gw->convert, (size_t)gw->limits.message_max * 4);

@@ -33,6 +33,7 @@ struct gateway_limits {
     uint32_t message_max;      /* bytes of one message of a page */
     uint32_t out_soft;         /* bytes queued to a page from which senders are told to wait */
     uint32_t out_hard;         /* bytes queued to a page that end its connection */
+    uint64_t out_total;        /* bytes queued to all pages that end the one with most of them */
     uint32_t signatures;       /* signatures that one connection caches */
     uint32_t signature_bytes;  /* and their memory */
     uint32_t servers_per_conn; /* servers of one page */
@@ -48,7 +49,7 @@ struct gateway_limits {
     int64_t cancel_grace;      /* nanoseconds until an unfinished flow is its plugin's fault */
 };
 
-/* Counters only grow; `conns`, `flows`, `servers` and `pending` are gauges. */
+/* Counters only grow; `conns`, `flows`, `servers`, `pending` and `out_bytes` are gauges. */
 struct gateway_stats {
     uint64_t accepted, refused, upgraded, http_answers;
     uint64_t messages_in, frames_out;
@@ -58,7 +59,9 @@ struct gateway_stats {
     uint64_t served, invocations, invocations_lost; /* lost: over without an answer of the page */
     uint64_t associations, associations_refused;
     uint64_t err_server_limit, err_name_limit, err_invocation_limit;
+    uint64_t err_output; /* pages that were ended because of out_total */
     uint64_t conns, flows, servers, pending;
+    uint64_t out_bytes; /* queued to all pages, or more: counted exactly beyond out_total only */
 };
 
 /* Browser extensions, and clients of this machine that are no browsers; see gateway/policy.h. */

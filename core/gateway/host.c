@@ -245,6 +245,14 @@ static int tell(const struct err *e, char *error, size_t error_size)
     return e->code;
 }
 
+/* For errors that have no more to say than the sentence of the table. */
+static int refuse(int code, char *error, size_t error_size)
+{
+    const struct err e = {.code = code};
+
+    return tell(&e, error, error_size);
+}
+
 static struct json_field reading_row(const struct wspr_field *f)
 {
     return (struct json_field){f->name, f->kind, f->offset, f->type_name, NULL};
@@ -283,12 +291,12 @@ int wspr_read_object(const char *text, size_t len, const struct wspr_field *fiel
     struct err e = ERR_INIT;
 
     if (n_fields > READ_FIELDS_MAX)
-        return WSPR_EINVAL;
+        return refuse(WSPR_EINVAL, error, error_size);
     for (size_t i = 0; i < n_fields; i++)
         rows[i] = reading_row(&fields[i]);
     reading = reading_new(len);
     if (reading == NULL)
-        return WSPR_ENOMEM;
+        return refuse(WSPR_ENOMEM, error, error_size);
     return reading_end(reading,
                        json_decode(span_of(text, len), &table, target, &reading->arena, 0, 0, &e),
                        &e, ret_reading, error, error_size);
@@ -302,7 +310,7 @@ int wspr_read_value(const char *text, size_t len, const struct wspr_field *field
     struct err e = ERR_INIT;
 
     if (reading == NULL)
-        return WSPR_ENOMEM;
+        return refuse(WSPR_ENOMEM, error, error_size);
     return reading_end(
         reading, json_decode_value(span_of(text, len), &row, target, &reading->arena, 0, 0, &e), &e,
         ret_reading, error, error_size);

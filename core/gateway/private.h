@@ -69,6 +69,7 @@ struct gateway {
     void (*stopped)(void *arg);
     void *stopped_arg;
     struct loop_task stop_task;
+    struct loop_task relief; /* of gateway_relieve() */
     struct loop_timer stop_timer;
     struct list conns;
     struct rpc_listener *peers; /* NULL: nobody served yet */
@@ -143,6 +144,7 @@ struct wspr_conn {
     struct ws_http_head *head; /* only during the handshake */
     struct ws_dec dec;
     struct ws_enc enc;
+    size_t out_counted; /* bytes in the queue, as they were counted last */
     bool close_sent;
     bool over;               /* closing, and everybody was told */
     struct wspr_flow *flows; /* hash by (opener, id) */
@@ -187,6 +189,8 @@ void gateway_conn_leave(struct wspr_conn *c);
 void gateway_conn_close(struct wspr_conn *c, uint16_t code, const char *reason);
 /* Ends without a word (the peer is gone already). */
 void gateway_conn_drop(struct wspr_conn *c);
+/* The same at once: what is queued is lost. */
+void gateway_conn_abort(struct wspr_conn *c);
 void gateway_conn_check_gone(struct wspr_conn *c);
 bool gateway_conn_may_send(const struct wspr_conn *c);
 /* Reading goes on or pauses by what holds the input up. */
@@ -220,6 +224,11 @@ int gateway_conn_send_parts(struct wspr_conn *c, int64_t id, int type,
 int gateway_conn_send_error(struct wspr_conn *c, int64_t id, struct span error_id,
                             struct span text);
 int gateway_conn_send_first(struct wspr_conn *c);
+
+/* output.c */
+/* Something was appended to the connection's queue, or it has drained, or the socket is gone. */
+void gateway_conn_count_output(struct wspr_conn *c);
+void gateway_relieve(void *gw);
 
 /* message.c */
 void gateway_conn_message(struct wspr_conn *c, struct span payload);

@@ -7,8 +7,8 @@
  *      |                        |            |  | next target      | error, deadline, cancel
  *      +--------- cancel -------+------------+--+------------------+--------------------> DEAD
  *
- * A failure before OPEN ends in ENDING, from where a task calls done, because rpc_call_start calls
- * nothing back.
+ * A failure before OPEN, or of the owner's end of the stream, leads to ENDING, from where a task
+ * calls done, because functions of the owner call nothing back.
  */
 #include "config.h"
 
@@ -522,11 +522,21 @@ int rpc_call_end_item(struct rpc_call *c, bool keep)
 
 void rpc_call_close_send(struct rpc_call *c)
 {
+    int r;
+
     if (c->state != RPC_CALL_OPEN || c->streaming_closed)
         return;
     c->streaming_closed = true;
-    /* The server may have answered and closed already; that is not an error (spec: ipc 4.3). */
-    vc_flow_write(c->flow, span_of(end_request, sizeof end_request), NULL);
+    r = vc_flow_write(c->flow, span_of(end_request, sizeof end_request), &c->err);
+    if (r == WSPR_ECLOSED) {
+        /* The server has answered and closed already; that is no error (spec: ipc 4.3). */
+        err_done(&c->err);
+        c->err = ERR_INIT;
+    } else if (r < 0) {
+        /* Without it the server would wait for ever. */
+        err_prefix(&c->err, 0, "ipc: the end of the stream cannot be sent: ");
+        call_fail_later(c);
+    }
 }
 
 void rpc_call_resume(struct rpc_call *c)

@@ -18,7 +18,7 @@ enum rpc_call_state {
     RPC_CALL_RESOLVING,  /* the name is being resolved */
     RPC_CALL_CONNECTING, /* one target after the other is tried */
     RPC_CALL_OPEN,       /* the request is on its flow */
-    RPC_CALL_ENDING,     /* failed before it began; done comes from the loop */
+    RPC_CALL_ENDING,     /* failed inside a function of its owner; done comes from the loop */
     RPC_CALL_DEAD,       /* over; freed when none of its functions is on the stack */
 };
 

@@ -235,7 +235,23 @@ static void test_conn_open_fails(void)
     expect_log("close unload");
 }
 
+/* Whatever goes wrong in reading an object, there is a sentence about it. */
+static void test_read_errors(void)
+{
+    static const struct wspr_field none[1000];
+    struct wspr_reading *reading;
+    char error[64] = "unset";
+    int target;
+
+    TAP_IS(wspr_read_object("{}", 2, none, 1000, "t", &target, &reading, error, sizeof error) ==
+           WSPR_EINVAL);
+    TAP_OK(error[0] != '\0' && strcmp(error, "unset") != 0, "\"%s\"", error);
+    TAP_IS(wspr_read_object("{", 1, none, 0, "t", &target, &reading, error, sizeof error) < 0);
+    TAP_OK(strcmp(error, "unexpected EOF") == 0, "\"%s\"", error);
+}
+
 static const struct tap_case cases[] = {
+    {"errors of reading", test_read_errors},
     {"types", test_types},
     {"results of a handler", test_results},
     {"ids", test_ids},

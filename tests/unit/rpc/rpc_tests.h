@@ -5,7 +5,7 @@
 #include "tap.h"
 
 #define RPC_CALLS_CASES 14
-#define RPC_LOAD_CASES  8
+#define RPC_LOAD_CASES  9
 #define RPC_LIFE_CASES  16
 
 extern const struct tap_case rpc_calls_cases[RPC_CALLS_CASES];

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "raw.h"
+#include "rpc/call_private.h"
 #include "rpc_tests.h"
 #include "twin.h"
 
@@ -172,6 +173,47 @@ static void unread_input(void)
     twin_done(&t);
 }
 
+/* The end of a stream that no longer fits into the queue fails the call. */
+static void no_room_for_the_end(void)
+{
+    enum { QUEUE = 2 * 1024 * 1024, REQUEST = 4 };
+    static const struct twin_opts small = {.client = {.queue_max = QUEUE}};
+    static char bytes[QUEUE];
+    struct vom_value item = vom_value_span(&vom_type_string, span_of(bytes, QUEUE / 4));
+    struct tcall c;
+    struct twin t;
+    size_t room, over;
+    int r = 0;
+
+    memset(bytes, 'q', sizeof bytes);
+    twin_init(&t, &small);
+    twin_start(&t, &c, "Slow", NULL, 1, true);
+    TAP_IS(twin_until(&t, &t.object.n_waiting, 1));
+    while (r >= 0 && vc_flow_queued(c.call->flow) < QUEUE / 4) {
+        r = tcall_send(&c, &item);
+        raw_run(t.c.w, 20); /* what the circuit takes it has taken then */
+    }
+    room = QUEUE - vc_flow_queued(c.call->flow) - REQUEST;
+    TAP_OK(room >= QUEUE / 2 - REQUEST, "room %zu", room);
+    /* What a string takes besides itself is found out with one that is taken back. */
+    item.s.len = room;
+    TAP_IS(rpc_call_begin_item(c.call) == 0);
+    TAP_IS(vom_enc_value(rpc_call_enc(c.call), rpc_call_buf(c.call), &item, NULL) >= 0);
+    over = rpc_call_buf(c.call)->len - room;
+    buf_reset(rpc_call_buf(c.call));
+    item.s.len = room - over;
+    TAP_IS(tcall_send(&c, &item) == RPC_FULL);
+    TAP_OK(vc_flow_queued(c.call->flow) == QUEUE, "%zu", vc_flow_queued(c.call->flow));
+    rpc_call_close_send(c.call);
+    TAP_IS(c.n_done == 0);
+    twin_wait(&t, &c);
+    TAP_OK(strncmp(tcall_error(&c), "ipc: the end of the stream cannot be sent: ", 43) == 0, "%s",
+           tcall_error(&c));
+    TAP_IS(twin_until(&t, &t.object.gone, 1));
+    tcall_done(&c);
+    twin_done(&t);
+}
+
 /* Items in both directions as fast as they go, far more than the windows hold. */
 static void long_stream(void)
 {
@@ -292,6 +334,7 @@ const struct tap_case rpc_load_cases[RPC_LOAD_CASES] = {
     {"1000 calls beside one that never ends", thousand_beside_one},
     {"300 streams that nobody reads", unread_streams},
     {"input that nobody reads", unread_input},
+    {"no room for the end of a stream", no_room_for_the_end},
     {"a long stream both ways", long_stream},
     {"values larger than the window", large_values},
     {"values larger than the limit", too_large_values},
