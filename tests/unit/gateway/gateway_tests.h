@@ -4,6 +4,6 @@
 
 #include "tap.h"
 
-extern const struct tap_suite dispatch_suite, delivery_suite, end_suite, calls_suite;
+extern const struct tap_suite dispatch_suite, delivery_suite, end_suite, calls_suite, limits_suite;
 
 #endif

@@ -18,7 +18,6 @@ static void begin(const struct gateway_limits *limits)
 {
     struct gw_opts opts = {
         .service = true,
-        .log_to_text = true,
         .plugins = {request_plugin_entry(), stream_plugin_entry(), signature_plugin_entry()}};
 
     if (limits != NULL)
@@ -561,67 +560,7 @@ static void test_retried_signature(void)
     close(fd);
 }
 
-/* Pages that do not read may fill so much together; then the one with most has to go. */
-static void test_total_output(void)
-{
-    struct gateway_limits limits = {
-        .out_soft = 64 * 1024 * 1024, .out_hard = 128 * 1024 * 1024, .out_total = 4 * 1024 * 1024};
-    struct page deaf;
-
-    begin(&limits);
-    TAP_IS(page_open(&deaf, &g, NULL, true));
-    call(1, "echo", "[\"before\"]", 2);
-    page_expect_reply(&p, 1, 0, "[\"before\"]");
-    call_at(&deaf, 1, g.endpoint, "x", "flood", "[65536]", 1, true);
-    TAP_IS(gw_wait_conns(&g, 1));
-    TAP_IS(stats()->err_output == 1);
-    TAP_OK(stats()->out_bytes <= limits.out_total, "%llu", (unsigned long long)stats()->out_bytes);
-    TAP_OK(strstr(gw_log(&g), "is ended: ") != NULL, "%s", gw_log(&g));
-    call(3, "echo", "[\"after\"]", 2);
-    page_expect_reply(&p, 3, 0, "[\"after\"]");
-    page_drop(&deaf);
-    end();
-}
-
-/* Pings come, and any frame is a sign of life; silence ends the connection (spec: websocket 3). */
-static void test_keep_alive(void)
-{
-    struct gateway_limits limits = {.ping_period = 50 * CLOCK_MS, .read_timeout = CLOCK_S};
-    struct wspeer_frame frame;
-    unsigned pings = 0;
-    int64_t start;
-
-    begin(&limits);
-    /* A page that only answers pings lives on, longer than the time limit. */
-    start = clock_mono();
-    while (clock_mono() - start < limits.read_timeout * 3 / 2) {
-        gw_run(&g, 5);
-        while (wspeer_recv(&p.peer, &frame, 0) == WSPEER_FRAME) {
-            TAP_OK(frame.op == WSPEER_PING && frame.len == 0, "opcode %u, %zu bytes", frame.op,
-                   frame.len);
-            wspeer_send(&p.peer, WSPEER_FIN | WSPEER_PONG, frame.data, frame.len);
-            pings++;
-        }
-    }
-    TAP_OK(pings >= 3, "%u pings", pings);
-    TAP_IS(stats()->conns == 1 && stats()->err_timeout == 0);
-    /* One that answers no ping but sends data lives on too. */
-    start = clock_mono();
-    for (int id = 1; clock_mono() - start < limits.read_timeout * 3 / 2; id += 2) {
-        call(id, "echo", "[\"x\"]", 2);
-        gw_run(&g, 20);
-    }
-    TAP_IS(stats()->conns == 1 && stats()->err_timeout == 0);
-    /* Silence: pings until the time is over, a close frame, and TCP ends. */
-    TAP_IS(gw_wait_conns(&g, 0));
-    TAP_IS(stats()->err_timeout == 1);
-    TAP_IS(page_wait_eof(&p));
-    end();
-}
-
 static const struct tap_case cases[] = {
-    {"output to all pages", test_total_output},
-    {"keep-alive", test_keep_alive},
     {"unary", test_unary},
     {"wrong requests", test_wrong_requests},
     {"one fetch for all", test_shared_signature},

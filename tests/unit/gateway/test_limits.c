@@ -1,0 +1,112 @@
+/* Limits of time and memory. */
+#include "config.h"
+
+#include "gateway_tests.h"
+#include "gwrig.h"
+
+#include "base/clock.h"
+
+static struct gw g;
+static struct page p;
+
+static void begin(const struct gateway_limits *limits)
+{
+    struct gw_opts opts = {
+        .service = true,
+        .limits = *limits,
+        .log_to_text = true,
+        .plugins = {request_plugin_entry(), stream_plugin_entry(), signature_plugin_entry()}};
+
+    gw_init(&g, &opts);
+    page_open(&p, &g, NULL, true);
+}
+
+static void end(void)
+{
+    page_drop(&p);
+    TAP_IS(gw_wait_conns(&g, 0));
+    gw_done(&g);
+}
+
+/* A request; args is a JSON list. */
+static void call(struct page *page, long long id, const char *method, const char *args, int n_out,
+                 bool streaming)
+{
+    char data[1024];
+
+    snprintf(data, sizeof data,
+             "{\"name\":\"%s//x\",\"method\":\"%s\",\"inArgs\":%s,\"numOutArgs\":%d,"
+             "\"isStreaming\":%s}",
+             g.endpoint, method, args, n_out, streaming ? "true" : "false");
+    page_message(page, id, 0, data);
+}
+
+static const struct gateway_stats *stats(void)
+{
+    return gateway_stats(g.gateway);
+}
+
+/* Pages that do not read may fill so much together; then the one with most has to go. */
+static void test_total_output(void)
+{
+    struct gateway_limits limits = {
+        .out_soft = 64 * 1024 * 1024, .out_hard = 128 * 1024 * 1024, .out_total = 4 * 1024 * 1024};
+    struct page deaf;
+
+    begin(&limits);
+    TAP_IS(page_open(&deaf, &g, NULL, true));
+    call(&p, 1, "echo", "[\"before\"]", 2, false);
+    page_expect_reply(&p, 1, 0, "[\"before\"]");
+    call(&deaf, 1, "flood", "[65536]", 1, true);
+    TAP_IS(gw_wait_conns(&g, 1));
+    TAP_IS(stats()->err_output == 1);
+    TAP_OK(stats()->out_bytes <= limits.out_total, "%llu", (unsigned long long)stats()->out_bytes);
+    TAP_OK(strstr(gw_log(&g), "is ended: ") != NULL, "%s", gw_log(&g));
+    call(&p, 3, "echo", "[\"after\"]", 2, false);
+    page_expect_reply(&p, 3, 0, "[\"after\"]");
+    page_drop(&deaf);
+    end();
+}
+
+/* Pings come, and any frame is a sign of life; silence ends the connection (spec: websocket 3). */
+static void test_keep_alive(void)
+{
+    struct gateway_limits limits = {.ping_period = 50 * CLOCK_MS, .read_timeout = CLOCK_S};
+    struct wspeer_frame frame;
+    unsigned pings = 0;
+    int64_t start;
+
+    begin(&limits);
+    /* A page that only answers pings lives on, longer than the time limit. */
+    start = clock_mono();
+    while (clock_mono() - start < limits.read_timeout * 3 / 2) {
+        gw_run(&g, 5);
+        while (wspeer_recv(&p.peer, &frame, 0) == WSPEER_FRAME) {
+            TAP_OK(frame.op == WSPEER_PING && frame.len == 0, "opcode %u, %zu bytes", frame.op,
+                   frame.len);
+            wspeer_send(&p.peer, WSPEER_FIN | WSPEER_PONG, frame.data, frame.len);
+            pings++;
+        }
+    }
+    TAP_OK(pings >= 3, "%u pings", pings);
+    TAP_IS(stats()->conns == 1 && stats()->err_timeout == 0);
+    /* One that answers no ping but sends data lives on too. */
+    start = clock_mono();
+    for (int id = 1; clock_mono() - start < limits.read_timeout * 3 / 2; id += 2) {
+        call(&p, id, "echo", "[\"x\"]", 2, false);
+        gw_run(&g, 20);
+    }
+    TAP_IS(stats()->conns == 1 && stats()->err_timeout == 0);
+    /* Silence: pings until the time is over, a close frame, and TCP ends. */
+    TAP_IS(gw_wait_conns(&g, 0));
+    TAP_IS(stats()->err_timeout == 1);
+    TAP_IS(page_wait_eof(&p));
+    end();
+}
+
+static const struct tap_case cases[] = {
+    {"output to all pages", test_total_output},
+    {"keep-alive", test_keep_alive},
+};
+
+const struct tap_suite limits_suite = TAP_SUITE("limits", cases);
