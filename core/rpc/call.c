@@ -20,6 +20,7 @@
 #include "rpc/header.h"
 #include "security/caveat.h"
 #include "security/identity.h"
+#include "security/pattern.h"
 #include "vom/wiretypes.h"
 
 #define CALL_KEEP 16384 /* a buffer that grew beyond this is not kept for the next call */
@@ -185,11 +186,6 @@ static void call_fail_later(struct rpc_call *c)
     loop_worker_later(c->client->rt->worker, &c->task);
 }
 
-void rpc_call_abort(struct rpc_call *c, const struct err *why)
-{
-    rpc_call_done(c, why);
-}
-
 static struct span call_target_name(const struct rpc_call *c)
 {
     if (c->targets.len == 0)
@@ -233,6 +229,22 @@ static void call_timeout(void *arg)
 
 /* ---- the way out ---- */
 
+/* The server that was asked for? */
+static int call_match_server(struct rpc_call *c, struct err *err)
+{
+    const struct security_trust *trust = c->client->rt->trust;
+    struct span pattern = c->opts.server_pattern;
+    struct buf name = BUF_INIT(4096);
+
+    if (pattern.len == 0 || security_pattern_match(pattern, c->server, trust))
+        return 0;
+    security_identity_print(&name, c->server, trust);
+    err_set(err, WSPR_ENOTAUTH, "server \"%.*s\" does not match the provided pattern \"%.*s\"",
+            SPAN_ARG(buf_span(&name)), SPAN_ARG(pattern));
+    buf_done(&name);
+    return WSPR_ENOTAUTH;
+}
+
 /* Validates the server's identity before anything is written (spec: ipc 9.1). */
 static int call_authorize(struct rpc_call *c, struct vc *vc, struct err *err)
 {
@@ -249,9 +261,13 @@ static int call_authorize(struct rpc_call *c, struct vc *vc, struct err *err)
     if (peer == NULL)
         return err_set(err, WSPR_ENOTAUTH, "server identity cannot be nil");
     r = security_authorize(peer, &ctx, &c->server, err);
+    if (r == 0)
+        r = call_match_server(c, err);
     if (r < 0) {
         struct buf name = BUF_INIT(4096);
 
+        security_identity_unref(c->server);
+        c->server = NULL;
         security_identity_print(&name, peer, rt->trust);
         err_prefix(err, WSPR_ENOTAUTH,
                    "ipc: client unwilling to talk to server \"%.*s\": ", SPAN_ARG(buf_span(&name)));
@@ -266,7 +282,7 @@ static int call_write_request(struct rpc_call *c, struct err *err)
         .suffix = c->target.wire_suffix,
         .method = rpc_call_method(c),
         .n_args = c->n_args,
-        .timeout = c->opts.timeout,
+        .timeout = c->sent_timeout,
     };
     int r = rpc_request_put(&c->enc, &c->head, &rq);
 
@@ -435,8 +451,9 @@ struct rpc_call *rpc_call_new(struct rpc_client *client, struct span name, struc
     c->arg = arg;
     c->opts = *opts;
     c->opts.identity = security_private_ref(opts->identity != NULL ? opts->identity : rt->identity);
-    if (c->opts.timeout == 0)
+    if (opts->timeout == 0 || opts->timeout == RPC_TIMEOUT_OF_SERVER)
         c->opts.timeout = RPC_TIMEOUT_DEFAULT;
+    c->sent_timeout = opts->timeout == RPC_TIMEOUT_OF_SERVER ? 0 : c->opts.timeout;
     c->state = RPC_CALL_NEW;
     c->next = RPC_NEXT_HEADER;
     c->held = c->saw_eof = c->streaming_closed = c->cached = false;

@@ -31,6 +31,7 @@ struct rpc_call {
     const struct rpc_call_ops *ops;
     void *arg;
     struct rpc_call_opts opts;
+    int64_t sent_timeout;
     enum rpc_call_state state;
     enum rpc_call_next next;
     unsigned busy; /* functions of this call on the stack that go on after a callback */
@@ -86,8 +87,6 @@ void rpc_call_fail_read(struct rpc_call *call, const struct err *cause);
 /* Of call_read.c: goes on after RPC_HOLD (a task). */
 void rpc_call_take_up(void *call);
 extern const struct vc_flow_ops rpc_call_flow_ops;
-/* Of call.c. */
-void rpc_call_abort(struct rpc_call *call, const struct err *why);
 void rpc_call_free_spare(struct rpc_client *client);
 /* Of resolve.c and glob.c: end every resolution, every listing, of a client that stops. */
 void rpc_resolve_abort(struct rpc_client *client);

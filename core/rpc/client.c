@@ -52,7 +52,7 @@ void rpc_client_stop(struct rpc_client *client)
     rpc_resolve_abort(client);
     err_set(&why, WSPR_EABORTED, "the runtime is stopping");
     while (!list_empty(&client->calls))
-        rpc_call_abort(LIST_OBJECT(client->calls.next, struct rpc_call, node), &why);
+        rpc_call_done(LIST_OBJECT(client->calls.next, struct rpc_call, node), &why);
     err_done(&why);
     rpc_circuits_stop(&client->circuits);
     rpc_call_free_spare(client);

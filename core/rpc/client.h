@@ -63,6 +63,8 @@ enum { RPC_HOLD = 1, RPC_FULL = 1 };
 
 #define RPC_NO_TIMEOUT      INT64_MAX
 #define RPC_TIMEOUT_DEFAULT (60 * INT64_C(1000000000))
+/* Sends 0, which leaves the server's deadline to the server; here the default counts. */
+#define RPC_TIMEOUT_OF_SERVER INT64_MIN
 
 struct rpc_call_opts {
     /*
@@ -74,6 +76,8 @@ struct rpc_call_opts {
     bool streaming;    /* the caller will send items and end the stream itself */
     /* Identity to present; NULL is the runtime's. Borrowed until done, and kept by reference. */
     struct security_private *identity;
+    /* Servers that do not match are not talked to; empty: any will do. Borrowed until done. */
+    struct span server_pattern;
 };
 
 /*

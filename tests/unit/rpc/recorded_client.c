@@ -155,7 +155,7 @@ static void play_call(const char *id, struct json_object *recording, struct json
     for (size_t i = 0; i < rq->n_args && i < CALL_ARGS; i++)
         args[i] = said.item[1 + i].value;
     how.opts = (struct rpc_call_opts){
-        .timeout = rq->timeout,
+        .timeout = rq->timeout != 0 ? rq->timeout : RPC_TIMEOUT_OF_SERVER,
         .n_results = results_wanted(recording, &answer),
         .streaming = streams,
     };
@@ -194,6 +194,13 @@ static void play_call(const char *id, struct json_object *recording, struct json
 
 /* ---- calls that do not ---- */
 
+static bool has_gone(void *arg)
+{
+    struct raw_flow *f = raw_flow_at(&t.peer, 0);
+
+    return f != NULL && f->eof;
+}
+
 static void play_failure(struct json_object *recording)
 {
     struct json_object *e = vec_get(vec_get(recording, "client_outcome"), "start_error");
@@ -204,12 +211,24 @@ static void play_failure(struct json_object *recording)
         .args = &arg,
         .n_args = 1,
     };
+    char name[512];
     struct tcall c;
 
+    /* A server that is there, and is not the one that is wanted. */
+    if (strcmp(vec_str(recording, "id"), "auth-remoteid") == 0) {
+        snprintf(name, sizeof name, "/%s//x", t.peer.endpoint);
+        how.name = name;
+        how.opts.server_pattern = span_str("somebodyelse");
+    }
     tcall_init(&c);
     TAP_IS(tcall_start(&c, rpc_runtime_client(t.rig.rt), &how));
     TAP_OK(raw_until(t.rig.w, tcall_is_done, &c, 5000), "the call does not end");
     check_error(&c, e);
+    if (how.name == name) {
+        TAP_OK(raw_until(t.rig.w, has_gone, NULL, 30000), "the flow does not end");
+        TAP_IS(raw_flow_at(&t.peer, 0)->in.len == 0);
+        raw_flow_free(raw_flow_at(&t.peer, 0));
+    }
     tcall_done(&c);
     t.failures++;
 }
@@ -217,8 +236,6 @@ static void play_failure(struct json_object *recording)
 static const struct {
     const char *id, *why;
 } skips[] = {
-    {"timeout-zero", "0 means the default of our client"},
-    {"auth-remoteid", "the client takes no pattern for the server"},
     {"blessing", "the client grants no blessings"},
     {"blessing-unbound", "the client grants no blessings"},
     {"blessing-refused", "the client grants no blessings"},
