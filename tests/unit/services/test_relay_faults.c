@@ -151,7 +151,8 @@ static void slow_reader(void)
     relay_net_done(&n);
 }
 
-/* With nobody else there, the server is not read while its only client does not: nothing is lost. */
+/* With nobody else there, the server is not read while its only client does not: nothing is
+ * lost. */
 static void back_pressure(void)
 {
     enum { N = 40 };
