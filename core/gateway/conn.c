@@ -366,10 +366,10 @@ static unsigned extra_of_name(struct span name)
 static unsigned conn_extras(struct span query)
 {
     static const char key[] = "extras=";
-    const char *p = (const char *)query.p, *end = p + query.len, *stop;
+    const char *p = query.len > 0 ? (const char *)query.p : "", *end = p + query.len, *stop;
     unsigned extras = 0;
 
-    while (p != NULL && p < end) {
+    while (p < end) {
         const char *amp = memchr(p, '&', (size_t)(end - p));
 
         stop = amp != NULL ? amp : end;
