@@ -148,14 +148,25 @@ static int daemon_set_roots(struct daemon *d, struct err *err)
     return r;
 }
 
+static struct rpc_publisher *daemon_publisher(struct daemon *d)
+{
+    return d->server != NULL ? rpc_server_publisher(d->server) : d->publisher;
+}
+
 static int daemon_add_name(struct daemon *d, struct span name, struct err *err)
 {
     int r;
 
-    if (d->server != NULL)
-        return rpc_server_publish(d->server, name, err);
-    r = rpc_publisher_add_name(d->publisher, name);
-    return r < 0 ? err_set(err, r, "%s", err_code_text(r)) : 0;
+    if (d->server != NULL) {
+        r = rpc_server_publish(d->server, name, err);
+    } else {
+        r = rpc_publisher_add_name(d->publisher, name);
+        if (r < 0)
+            err_set(err, r, "%s", err_code_text(r));
+    }
+    if (r == 0)
+        rpc_publisher_pace(daemon_publisher(d), d->ttl * (CLOCK_S * 3 / 4), d->ttl);
+    return r;
 }
 
 int daemon_publish(struct daemon *d, const char *name, bool asked_for, struct err *err)
@@ -196,7 +207,7 @@ static void daemon_settled(void *arg)
 
 int daemon_announce(struct daemon *d, struct err *err, const char *fmt, ...)
 {
-    struct rpc_publisher *p = d->server != NULL ? rpc_server_publisher(d->server) : d->publisher;
+    struct rpc_publisher *p = daemon_publisher(d);
     char line[2048];
     va_list ap;
 
@@ -248,6 +259,7 @@ int daemon_begin(struct daemon *d, const struct daemon_opts *common, struct err 
     rt.offload = d->offload;
     rt.identity = d->identity;
     rt.trust = d->trust;
+    d->ttl = (uint32_t)common->ttl;
     loop_timer_init(&d->patience, d->worker, daemon_settled, d);
     r = rpc_runtime_new(&rt, &d->rt, err);
     return r == 0 ? daemon_set_roots(d, err) : r;

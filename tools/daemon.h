@@ -31,15 +31,23 @@ struct security_trust;
 /* The options of all of them; a member `common` of the struct that a program's table fills. */
 struct daemon_opts {
     bool no_legacy_peers, help, version;
-    int64_t verbosity;
+    int64_t verbosity, ttl;
 };
 
 /* The rows of a program's table for them; those that the network's other daemons know come last. */
 #define DAEMON_OPTIONS(target)                                                                     \
-    {.name = "no-legacy-peers",                                                                    \
-     .type = CONFIG_BOOL,                                                                          \
-     .offset = offsetof(target, common.no_legacy_peers),                                           \
-     .help = "refuse peers that offer nothing better than RC4"},                                   \
+    {.name = "ttl",                                                                                \
+     .type = CONFIG_INT,                                                                           \
+     .offset = offsetof(target, common.ttl),                                                       \
+     .def = "80",                                                                                  \
+     .arg = "SECONDS",                                                                             \
+     .help = "how long the name outlives a process that died",                                     \
+     .min = 1,                                                                                     \
+     .max = 86400},                                                                                \
+        {.name = "no-legacy-peers",                                                                \
+         .type = CONFIG_BOOL,                                                                      \
+         .offset = offsetof(target, common.no_legacy_peers),                                       \
+         .help = "refuse peers that offer nothing better than RC4"},                               \
         {.name = "v",                                                                              \
          .type = CONFIG_INT,                                                                       \
          .offset = offsetof(target, common.verbosity),                                             \
@@ -80,7 +88,8 @@ struct daemon {
     /* Ends what the program made besides a server, and leads to daemon_stopped; NULL: nothing. */
     void (*stop)(struct daemon *d);
     size_t n_roots;
-    char *line; /* what is announced when the name is mounted */
+    uint32_t ttl; /* of mounts, seconds */
+    char *line;   /* what is announced when the name is mounted */
     struct loop_timer patience;
     bool stopping, announced;
     int status; /* of the program */

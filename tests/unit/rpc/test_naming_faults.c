@@ -252,7 +252,7 @@ static void next_root(void)
     world_done(&w);
 }
 
-/* A table in the middle of the way dies: its name leads nowhere until the one above knows better. */
+/* A table in the middle dies: its name leads nowhere until the one above knows better. */
 static void middle_dies(void)
 {
     struct world w;

@@ -5,7 +5,7 @@
 #include "tap.h"
 
 #define MOUNT_TREE_CASES 7
-#define MOUNT_RPC_CASES 7
+#define MOUNT_RPC_CASES  7
 
 extern const struct tap_case mount_tree_cases[MOUNT_TREE_CASES];
 extern const struct tap_case mount_rpc_cases[MOUNT_RPC_CASES];
