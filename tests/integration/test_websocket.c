@@ -27,7 +27,8 @@ static const bool via_relay = false;
 #endif
 
 /* The needs of scenarios that this build can meet. */
-#define AVAILABLE (SCENARIO_SAMPLED | SCENARIO_NAMES | SCENARIO_SERVE | SCENARIO_STORE)
+#define AVAILABLE                                                                                  \
+    (SCENARIO_SAMPLED | SCENARIO_NAMES | SCENARIO_SERVE | SCENARIO_STORE | SCENARIO_IDENTITY)
 
 static struct json_object *informative; /* our steps for informative scenarios */
 static struct rig_wsprd wsprd;
