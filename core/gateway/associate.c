@@ -36,7 +36,7 @@ static void association_log(const struct association *as, const struct err *err)
               log_quote(text, sizeof text, err_text(err), strlen(err_text(err))));
 }
 
-/* The page learns what it can act on; all else is a failure of ours (spec: identity-manager 6.3). */
+/* The page learns what it can act on; all else is our failure (spec: identity-manager 6.3). */
 static int code_for_page(int code)
 {
     switch (code) {

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "base/arena.h"
+#include "security/identity.h"
+#include "security/pattern.h"
 #include "vom/wiretypes.h"
 
 static const struct vom_type t_error = VOM_TYPE_NAMED(VOM_KIND_ANY, "error");
@@ -170,6 +172,19 @@ static void change(void *object, struct rpc_scall *call, const struct vom_value 
     rpc_scall_finish(call, NULL, 0, NULL);
 }
 
+static void whoami(void *object, struct rpc_scall *call, const struct vom_value *const *args)
+{
+    struct slow *s = object;
+    struct buf text = BUF_INIT(65536);
+    struct vom_value name = vom_value_span(&vom_type_string, span_of(NULL, 0));
+    const struct vom_value *results[] = {&name};
+
+    security_identity_print(&text, rpc_scall_remote(call), s->trust);
+    name.s = arena_copy(rpc_scall_arena(call), buf_span(&text));
+    buf_done(&text);
+    rpc_scall_finish(call, results, 1, NULL);
+}
+
 static void die(void *object, struct rpc_scall *call, const struct vom_value *const *args)
 {
     _exit(3);
@@ -208,6 +223,7 @@ static const struct rpc_method methods[] = {
     {.name = "Stats", OUT(out_stats), .invoke = stats},
     {.name = "Change", OUT(out_error), .invoke = change},
     {.name = "Die", OUT(out_error), .invoke = die},
+    {.name = "Whoami", OUT(out_string), .invoke = whoami},
     {.name = "Added", IN(in_string), OUT(out_string), .invoke = echo},
 };
 
@@ -217,15 +233,31 @@ static const struct vom_type *const type_defs[] = {&t_error};
 static const struct rpc_interface before = {"slow", methods, METHODS - 1, type_defs, 1};
 static const struct rpc_interface after = {"slow", methods, METHODS, type_defs, 1};
 
+static const char only[] = "only/";
+
+static int admit_only(void *arg, struct rpc_scall *call, struct err *err)
+{
+    const struct slow *s = arg;
+    struct span suffix = rpc_scall_suffix(call);
+    struct span pattern = span_of(suffix.p + sizeof only - 1, suffix.len - (sizeof only - 1));
+
+    if (span_equal_str(rpc_scall_method(call), "Signature") ||
+        security_pattern_match(pattern, rpc_scall_remote(call), s->trust))
+        return 0;
+    return err_set(err, WSPR_ENOTAUTH, "no matching ACL entry found");
+}
+
 static int look_up(void *arg, struct span suffix, struct rpc_object *ret, struct err *err)
 {
     struct slow *s = arg;
 
     *ret = (struct rpc_object){s->changed ? &after : &before, NULL, s, &rpc_authorizer_all};
+    if (suffix.len >= sizeof only - 1 && memcmp(suffix.p, only, sizeof only - 1) == 0)
+        ret->authorizer = &s->only;
     return 0;
 }
 
 void slow_init(struct slow *s)
 {
-    *s = (struct slow){.dispatcher = {look_up, s}};
+    *s = (struct slow){.dispatcher = {look_up, s}, .only = {admit_only, s}};
 }

@@ -1,6 +1,6 @@
 /*
  * A service that is hard to live with: methods that never answer, that send without end, that do
- * not read what is sent to them. Everything is admitted. One object, whatever the suffix.
+ * not read what is sent to them. Everybody is admitted. One object, whatever the suffix.
  *
  *     Echo(s string) (string, error)
  *     Never() error                        is never finished
@@ -11,6 +11,10 @@
  *     Stats() (running int32, gone int32, error)
  *     Change() error                       from now on there is the method Added
  *     Die() error                          the process ends at once
+ *     Whoami() (string, error)             the caller, as the service sees it
+ *
+ * Under the suffix "only/<pattern>" only callers who match the pattern may do more than read the
+ * signature.
  *
  * Runs on one worker.
  */
@@ -19,13 +23,17 @@
 
 #include "rpc/server.h"
 
+struct security_trust;
+
 struct slow {
     struct rpc_dispatcher dispatcher;
+    struct rpc_authorizer only;
     unsigned running; /* calls of Never, Deaf, Flood and Burst that have not ended */
     unsigned gone;    /* how many of them ended because the caller went away */
     unsigned echoes;
     uint64_t items; /* sent by Flood and Burst */
     bool changed;
+    const struct security_trust *trust; /* for names and patterns; NULL: nobody has a name */
 };
 
 void slow_init(struct slow *s);

@@ -46,7 +46,23 @@ static void init_service(struct gw *g, const struct gw_opts *opts)
     o.limits = opts->rpc;
     rig_init(&g->client, &o);
     slow_init(&g->slow);
+    g->slow.trust = g->ids.trust;
     g->server = rig_serve(&g->service, &g->slow.dispatcher, g->endpoint);
+}
+
+static void init_accounts(struct gw *g, const struct gw_opts *opts)
+{
+    struct accounts_opts o = opts->store;
+    struct err e = ERR_INIT;
+
+    o.worker = g->w;
+    o.offload = g->offload;
+    o.log = &g->log;
+    o.host = g->ids.client;
+    if (accounts_new(&o, &g->accounts, &e) < 0)
+        tap_note("accounts: %s", err_text(&e));
+    need(g->accounts != NULL, "no accounts");
+    err_done(&e);
 }
 
 void gw_init(struct gw *g, const struct gw_opts *opts)
@@ -71,6 +87,11 @@ void gw_init(struct gw *g, const struct gw_opts *opts)
         init_service(g, opts);
         o.runtime = g->client.rt;
     }
+    if (opts->accounts)
+        init_accounts(g, opts);
+    o.accounts = g->accounts;
+    o.associate_from = opts->associate_from;
+    o.allowed_origins = opts->allowed_origins;
     o.worker = g->w;
     o.offload = g->offload;
     r = gateway_new(&o, &g->gateway, &e);
@@ -107,6 +128,13 @@ void gw_done(struct gw *g)
 {
     if (!gw_stop(g, GW_TIMEOUT_MS))
         need(false, "the gateway does not stop");
+    if (g->accounts != NULL) {
+        bool stopped = false;
+
+        accounts_stop(g->accounts, set_flag, &stopped);
+        if (!gw_until(g, is_set, &stopped, GW_TIMEOUT_MS))
+            need(false, "the accounts do not stop");
+    }
     if (g->with_service) {
         rig_done(&g->client, false);
         rig_stop(&g->service, g->server, 0);

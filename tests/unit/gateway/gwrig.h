@@ -19,6 +19,7 @@
 const struct wspr_plugin *request_plugin_entry(void);
 const struct wspr_plugin *stream_plugin_entry(void);
 const struct wspr_plugin *signature_plugin_entry(void);
+const struct wspr_plugin *assoc_identity_plugin_entry(void);
 const struct wspr_plugin *serve_plugin_entry(void);
 const struct wspr_plugin *stop_server_plugin_entry(void);
 
@@ -30,6 +31,9 @@ struct gw_opts {
     bool service; /* with a runtime and a service to call */
     bool offload;
     bool log_to_text; /* see gw_log */
+    bool accounts;    /* with a store of these properties, signed by the gateway's identity */
+    struct accounts_opts store;
+    const char *associate_from, *allowed_origins;
     const struct wspr_plugin *plugins[8];
 };
 
@@ -43,6 +47,7 @@ struct gw {
     struct slow slow;
     char endpoint[256]; /* of the service, with the leading slash */
     bool with_service;
+    struct accounts *accounts;
     struct gateway *gateway;
     bool stopped;
     char *log_text;

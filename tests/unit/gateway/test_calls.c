@@ -175,7 +175,8 @@ static void test_cache(void)
         "\"echo\": {\"inArgs\": [\"s\"], \"numOutArgs\": 2, \"isStreaming\": false}, "
         "\"flood\": {\"inArgs\": [\"size\"], \"numOutArgs\": 1, \"isStreaming\": true}, "
         "\"never\": {\"inArgs\": [], \"numOutArgs\": 1, \"isStreaming\": false}, "
-        "\"stats\": {\"inArgs\": [], \"numOutArgs\": 3, \"isStreaming\": false}}");
+        "\"stats\": {\"inArgs\": [], \"numOutArgs\": 3, \"isStreaming\": false}, "
+        "\"whoami\": {\"inArgs\": [], \"numOutArgs\": 2, \"isStreaming\": false}}");
     gw_run(&g, 5);
     ask_signature(2, "b");
     TAP_IS(answered(2));
