@@ -35,9 +35,8 @@ static const struct config_table global_table = CLI_TABLE(global_rows);
 
 /* In the order of the help. */
 static const struct cli_command *const commands[] = {
-    &cli_call,      &cli_signature, &cli_ping,  &cli_resolve,
-    &cli_unresolve, &cli_glob,      &cli_mount, &cli_unmount,
-
+    &cli_call, &cli_signature, &cli_ping,    &cli_resolve,  &cli_unresolve,
+    &cli_glob, &cli_mount,     &cli_unmount, &cli_identity,
 };
 
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
@@ -62,7 +61,7 @@ static void print_row(const char *name, const char *operands, const char *summar
     printf("%*s%s\n", n < 38 ? 38 - n : 2, "", summary);
 }
 
-static int print_main_help(void)
+static int print_main_help(struct cli *cli)
 {
     fputs("Usage: wspr [OPTION]... COMMAND [ARGUMENT]...\n"
           "Calls, lists, names and identifies objects of the network.\n\n"
@@ -82,17 +81,17 @@ static int print_main_help(void)
     fputs(exit_statuses, stdout);
     fputs("\nEnvironment: NAMESPACE_ROOT..., MOUNTTABLE_ROOT, VEYRON_IDENTITY, NO_COLOR.\n",
           stdout);
-    return fflush(stdout) == 0 ? CLI_OK : CLI_LOCAL;
+    return cli_flush(cli);
 }
 
-static int print_help(const char *path, const struct cli_command *c)
+static int print_help(struct cli *cli, const struct cli_command *c)
 {
-    printf("Usage: %s [OPTION]... %s\n%s\n", path, c->operands, c->about);
+    printf("Usage: %s [OPTION]... %s\n%s\n", cli->path, c->operands, c->about);
     if (c->sub != NULL) {
         fputs("Commands:\n", stdout);
         for (const struct cli_command *s = c->sub; s->name != NULL; s++)
             print_row(s->name, s->operands, s->summary);
-        printf("\n'%s COMMAND --help' tells more.\n", path);
+        printf("\n'%s COMMAND --help' tells more.\n", cli->path);
     }
     if (c->options != NULL) {
         fputs("Options:\n", stdout);
@@ -102,7 +101,7 @@ static int print_help(const char *path, const struct cli_command *c)
         fputs(c->options != NULL ? "\nOptions of all commands:\n" : "Options:\n", stdout);
         config_print_options(&global_table, stdout);
     }
-    return fflush(stdout) == 0 ? CLI_OK : CLI_LOCAL;
+    return cli_flush(cli);
 }
 
 /* ---- finding the command ---- */
@@ -172,7 +171,7 @@ static int run_command(struct cli *cli, const struct cli_command *c, int argc, c
         if (config_parse_mixed(parts, 2, argc, argv, false, operands, &n, &e) < 0)
             status = cli_usage(cli, "%s", err_text(&e));
         else if (cli->opts.help)
-            status = print_help(cli->path, c);
+            status = print_help(cli, c);
         else
             status = check_operands(cli, c, n);
         if (status == CLI_OK && !cli->opts.help)
@@ -204,8 +203,8 @@ static int dispatch(struct cli *cli, int argc, char **argv)
         argc -= used;
         argv += used;
         if (cli->opts.version) {
-            printf("wspr %s\n", PACKAGE_VERSION);
-            return fflush(stdout) == 0 ? CLI_OK : CLI_LOCAL;
+            cli_printf(cli, "wspr %s\n", PACKAGE_VERSION);
+            return CLI_OK;
         }
         if (argc == 0)
             break;
@@ -220,7 +219,7 @@ static int dispatch(struct cli *cli, int argc, char **argv)
         group = c;
     }
     if (cli->opts.help)
-        return group != NULL ? print_help(path, group) : print_main_help();
+        return group != NULL ? print_help(cli, group) : print_main_help(cli);
     return cli_usage(cli, "a command is missing");
 }
 

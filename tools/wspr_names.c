@@ -251,6 +251,12 @@ static void on_glob_done(void *arg, const struct err *err)
     g->done = true;
 }
 
+/* An error without an id is about the pattern. */
+static int glob_status(const struct err *e)
+{
+    return err_id(e)[0] == '\0' && e->code != WSPR_ENOMEM ? CLI_USAGE : cli_status_of(e, false);
+}
+
 static int run_glob(struct cli *cli, const struct cli_args *args)
 {
     static const struct rpc_glob_ops ops = {on_entry, on_glob_done};
@@ -269,8 +275,7 @@ static int run_glob(struct cli *cli, const struct cli_args *args)
     if (!g.done)
         rpc_glob_cancel(op);
     if (status == CLI_OK && g.err.code != 0)
-        status =
-            cli_fail_err(cli, cli_status_of(&g.err, false), &g.err, "cannot list %s", args->v[0]);
+        status = cli_fail_err(cli, glob_status(&g.err), &g.err, "cannot list %s", args->v[0]);
     if (status == CLI_OK)
         status = cli_flush(cli);
     if (status == CLI_OK && g.failed > 0)

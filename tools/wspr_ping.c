@@ -24,7 +24,7 @@ struct ping {
     const char *name;
     struct rpc_call *call;
     struct loop_timer timer;
-    int64_t began, took;
+    int64_t timeout, began, took;
     struct err err;
     bool reached, done, rested;
     /* Of the calls on a circuit that stood. */
@@ -76,12 +76,13 @@ static int one_call(struct ping *p)
         .result = on_result,
         .done = on_done,
     };
-    struct rpc_call_opts opts = {.timeout = PING_TIMEOUT, .n_results = RPC_ANY_RESULTS};
+    struct rpc_call_opts opts = {
+        .timeout = p->timeout > 0 ? p->timeout : RPC_NO_TIMEOUT,
+        .n_results = RPC_ANY_RESULTS,
+    };
     struct vom_value method = vom_value_str("Signature");
     int status;
 
-    if (p->cli->opts.timeout > 0)
-        opts.timeout = p->cli->opts.timeout;
     err_done(&p->err);
     p->err = ERR_INIT;
     p->reached = p->done = false;
@@ -210,8 +211,12 @@ static int all_calls(struct ping *p, const struct ping_opts *opts)
 static int run_ping(struct cli *cli, const struct cli_args *args)
 {
     struct ping p = {.cli = cli, .name = args->v[0]};
-    int status = cli_connect(cli, 0);
+    int status;
 
+    /* The time is for each call. */
+    p.timeout = cli->opts.timeout >= 0 ? cli->opts.timeout : PING_TIMEOUT;
+    cli->opts.timeout = -1;
+    status = cli_connect(cli, 0);
     if (status != CLI_OK)
         return status;
     loop_timer_init(&p.timer, cli->worker, on_rested, &p);

@@ -29,6 +29,9 @@
 #include "services/identity_file.h"
 #include "wspr.h"
 
+#define DEADLINE_SLACK (CLOCK_S / 5) /* of calls: the time of the command ends first */
+#define SOCKETS_GRACE  (CLOCK_S / 5)
+#define JOBS_GRACE     (2 * CLOCK_S)
 #define PROGRESS_AFTER CLOCK_S
 #define PROGRESS_EVERY (CLOCK_S / 5)
 
@@ -112,7 +115,7 @@ int64_t cli_time_left(struct cli *cli)
 
     if (cli->deadline == INT64_MAX)
         return RPC_NO_TIMEOUT;
-    return cli->deadline > now + CLOCK_MS ? cli->deadline - now : CLOCK_MS;
+    return (cli->deadline > now ? cli->deadline - now : 0) + DEADLINE_SLACK;
 }
 
 static void signal_came(void *arg, int number)
@@ -170,9 +173,12 @@ static int start_runtime(struct cli *cli, struct err *err)
     rt.identity = cli->identity;
     rt.trust = cli->trust;
     r = rpc_runtime_new(&rt, &cli->rt, err);
-    if (r == 0)
-        cli->client = rpc_runtime_client(cli->rt);
-    return r;
+    if (r < 0)
+        return r;
+    cli->client = rpc_runtime_client(cli->rt);
+    loop_timer_init(&cli->deadline_timer, cli->worker, deadline_passed, cli);
+    loop_timer_init(&cli->progress_timer, cli->worker, progress_due, cli);
+    return 0;
 }
 
 /* --root may be repeated, and may be a list each time. */
@@ -217,8 +223,6 @@ int cli_connect(struct cli *cli, int64_t timeout)
         return status;
     if (cli->opts.timeout >= 0)
         timeout = cli->opts.timeout;
-    loop_timer_init(&cli->deadline_timer, cli->worker, deadline_passed, cli);
-    loop_timer_init(&cli->progress_timer, cli->worker, progress_due, cli);
     cli->deadline = INT64_MAX;
     cli->limit = timeout;
     if (timeout > 0) {
@@ -235,17 +239,33 @@ static void runtime_stopped(void *arg)
     struct cli *cli = arg;
 
     cli->rt = NULL;
-    loop_worker_stop(cli->worker);
+}
+
+/*
+ * Lets what was cancelled be told to the peers, which get a moment for their side of the end.
+ * False if a job does not come back, such as the look-up of a host: nothing can be freed then.
+ */
+static bool stop_runtime(struct cli *cli)
+{
+    const struct loop_stats *stats = loop_worker_stats(cli->worker);
+    int64_t begin = clock_mono(), passed = 0;
+
+    loop_timer_stop(&cli->deadline_timer);
+    loop_timer_stop(&cli->progress_timer);
+    rpc_runtime_stop(cli->rt, runtime_stopped, cli);
+    while (cli->rt != NULL || stats->jobs_out > 0 || stats->socks > 0) {
+        if (cli->rt == NULL && passed > (stats->jobs_out > 0 ? JOBS_GRACE : SOCKETS_GRACE))
+            break;
+        loop_worker_turn(cli->worker, CLOCK_S / 50);
+        passed = clock_mono() - begin;
+    }
+    return stats->jobs_out == 0;
 }
 
 void cli_disconnect(struct cli *cli)
 {
-    if (cli->rt != NULL) {
-        if (cli->limit > 0)
-            loop_timer_stop(&cli->deadline_timer);
-        rpc_runtime_stop(cli->rt, runtime_stopped, cli);
-        loop_worker_run(cli->worker);
-    }
+    if (cli->rt != NULL && !stop_runtime(cli))
+        return;
     if (cli->offload != NULL)
         loop_offload_stop(cli->offload, false);
     loop_signals_free(cli->signals);

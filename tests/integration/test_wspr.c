@@ -2,68 +2,13 @@
 #include "config.h"
 
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "rig.h"
+#include "cli_rig.h"
 #include "tap.h"
-#include "tool.h"
 
-static struct child table, sampled;
-static char root[600], direct[600]; /* "/ENDPOINT" of the table, "/ENDPOINT//" of the service */
-
-/* ---- running it ---- */
-
-static bool start_env(struct tool *t, const char *const *args, const char *name_root,
-                      unsigned flags)
-{
-    char roots[700], identity[4300], state[4300], folder[4200];
-    const char *env[] = {roots, identity, state, "MOUNTTABLE_ROOT", "NO_COLOR", "TERM=xterm", NULL};
-
-    snprintf(roots, sizeof roots, "NAMESPACE_ROOT=%s", name_root);
-    snprintf(identity, sizeof identity, "VEYRON_IDENTITY=%s", rig_identity());
-    snprintf(state, sizeof state, "XDG_STATE_HOME=%s",
-             child_file(folder, sizeof folder, "no-state"));
-    return tool_start(t, "wspr", args, env, flags);
-}
-
-static bool start(struct tool *t, const char *const *args)
-{
-    return start_env(t, args, root, 0);
-}
-
-/* One run with an input; the arguments end with NULL. */
-#define RUN(t, input, ...) run(t, input, (const char *const[]){__VA_ARGS__, NULL})
-
-static int run(struct tool *t, const char *input, const char *const *args)
-{
-    if (!start(t, args)) {
-        TAP_OK(false, "it does not start");
-        return -1;
-    }
-    tool_write(t, input);
-    return tool_end(t);
-}
-
-/* Checks one run: status, all of its output, and a part of its errors ("" for none at all). */
-static void expect(int line, const char *const *args, const char *input, int status,
-                   const char *out, const char *err)
-{
-    struct tool t;
-    int got = run(&t, input, args);
-    const char *said = tool_err(&t);
-
-    tap_check(got == status, __FILE__, line, "status %d: %s", got, said);
-    tap_check(out == NULL || strcmp(tool_out(&t), out) == 0, __FILE__, line, "it printed \"%s\"",
-              tool_out(&t));
-    tap_check(err[0] != '\0' ? strstr(said, err) != NULL : said[0] == '\0', __FILE__, line,
-              "it said \"%s\", not \"%s\"", said, err);
-    tool_done(&t);
-}
-
-#define EXPECT(status, out, err, input, ...)                                                       \
-    expect(__LINE__, (const char *const[]){__VA_ARGS__, NULL}, input, status, out, err)
+#define direct cli_rig.direct
 
 /* ---- the command line itself ---- */
 
@@ -207,7 +152,7 @@ static void streams(void)
     EXPECT(2, NULL, "wspr: line 3 of the input: a number does not fit: 5\n", "\"a\"\n\n5\n", "call",
            direct, "multiGet", "--stream");
     /* Each answer comes before the next line goes out. */
-    TAP_IS(start(&t, (const char *const[]){"call", direct, "multiGet", "--stream", NULL}));
+    TAP_IS(cli_start(&t, CLI_ARGS("call", direct, "multiGet", "--stream"), 0));
     tool_write(&t, "\"a\"\n");
     TAP_IS(tool_wait_out(&t, "1\n"));
     tool_write(&t, "\"b\"\n");
@@ -220,7 +165,7 @@ static void interrupted(void)
 {
     struct tool t;
 
-    TAP_IS(start(&t, (const char *const[]){"call", direct, "multiGet", "--stream", NULL}));
+    TAP_IS(cli_start(&t, CLI_ARGS("call", direct, "multiGet", "--stream"), 0));
     tool_write(&t, "\"a\"\n");
     TAP_IS(tool_wait_out(&t, "1\n"));
     tool_signal(&t, SIGINT);
@@ -234,7 +179,7 @@ static void nobody_reads(void)
 {
     struct tool t;
 
-    TAP_IS(start(&t, (const char *const[]){"call", direct, "multiGet", "--stream", NULL}));
+    TAP_IS(cli_start(&t, CLI_ARGS("call", direct, "multiGet", "--stream"), 0));
     tool_write(&t, "\"a\"\n");
     TAP_IS(tool_wait_out(&t, "1\n"));
     close(t.out);
@@ -259,43 +204,23 @@ static void signatures(void)
                                 "    Key string\n    Value any\n}\n") != NULL,
            "%s", tool_out(&t));
     tool_done(&t);
-    TAP_IS(RUN(&t, "", "--json", "signature", root) == 0);
+    TAP_IS(RUN(&t, "", "--json", "signature", cli_rig.root) == 0);
     TAP_OK(strstr(tool_out(&t),
                   "{\"name\": \"Unmount\", \"args\": [{\"name\": \"Server\", \"type\": "
                   "\"string\"}], \"results\": [{\"name\": \"\", \"type\": \"error\"}], "
                   "\"inStream\": null, \"outStream\": null, \"tags\": [\"Write\"]}") != NULL,
            "%s", tool_out(&t));
     tool_done(&t);
-    TAP_IS(RUN(&t, "", "signature", root) == 0);
+    TAP_IS(RUN(&t, "", "signature", cli_rig.root) == 0);
     TAP_OK(strstr(tool_out(&t), "Glob(pattern string) stream<_, mounttable.MountEntry> error "
                                 "{Read}\n") != NULL,
            "%s", tool_out(&t));
     tool_done(&t);
 }
 
-/* ---- the servers behind it ---- */
-
-static bool start_servers(void)
-{
-    char endpoint[512];
-    struct tool t;
-
-    if (!rig_table_start(&table, endpoint, sizeof endpoint))
-        return false;
-    snprintf(root, sizeof root, "/%s", endpoint);
-    if (!rig_sampled_start(&sampled, root, endpoint, sizeof endpoint))
-        return false;
-    snprintf(direct, sizeof direct, "/%s//", endpoint);
-    if (RUN(&t, "", "mount", "cache", direct) != 0)
-        return false;
-    tool_done(&t);
-    return true;
-}
-
 static void servers_end_well(void)
 {
-    TAP_IS(rig_sampled_stop(&sampled));
-    TAP_IS(rig_table_stop(&table));
+    TAP_IS(cli_rig_stop());
 }
 
 int main(int argc, char **argv)
@@ -311,13 +236,16 @@ int main(int argc, char **argv)
         {"interrupted", interrupted},
         {"nobody reads", nobody_reads},
         {"signatures", signatures},
-        {"the servers end well", servers_end_well},
     };
-    static const struct tap_suite suites[] = {TAP_SUITE("wspr", cases)};
+    static const struct tap_case end[] = {{"the servers end well", servers_end_well}};
+    const struct tap_suite suites[] = {
+        TAP_SUITE("wspr", cases), cli_names_suite,       cli_identity_suite,
+        cli_terminal_suite,       TAP_SUITE("end", end),
+    };
 
-    if (!start_servers()) {
+    if (!cli_rig_start()) {
         printf("Bail out! no servers\n");
         return 99;
     }
-    return tap_main(argc, argv, suites, 1);
+    return tap_main(argc, argv, suites, sizeof suites / sizeof suites[0]);
 }

@@ -83,10 +83,9 @@ static bool open_streams(struct tool *t, unsigned flags, int theirs[3])
     return true;
 }
 
-bool tool_start(struct tool *t, const char *program, const char *const *args,
-                const char *const *env, unsigned flags)
+bool tool_start_path(struct tool *t, const char *path, const char *const *args,
+                     const char *const *env, unsigned flags)
 {
-    char path[4200];
     int theirs[3];
 
     memset(t, 0, sizeof *t);
@@ -94,8 +93,6 @@ bool tool_start(struct tool *t, const char *program, const char *const *args,
     buf_init(&t->out_text, TOOL_OUTPUT_MAX);
     buf_init(&t->err_text, TOOL_OUTPUT_MAX);
     signal(SIGPIPE, SIG_IGN);
-    if (!rig_program(path, sizeof path, program))
-        return false;
     if (!open_streams(t, flags, theirs)) {
         printf("# no pipes: %s\n", strerror(errno));
         return false;
@@ -107,6 +104,16 @@ bool tool_start(struct tool *t, const char *program, const char *const *args,
     for (int i = 0; i < 3; i++)
         close(theirs[i]);
     return t->pid > 0;
+}
+
+bool tool_start(struct tool *t, const char *program, const char *const *args,
+                const char *const *env, unsigned flags)
+{
+    char path[4200];
+
+    memset(t, 0, sizeof *t);
+    t->in = t->out = t->err = -1;
+    return rig_program(path, sizeof path, program) && tool_start_path(t, path, args, env, flags);
 }
 
 void tool_write(struct tool *t, const char *text)

@@ -28,6 +28,9 @@ struct tool {
  */
 bool tool_start(struct tool *t, const char *program, const char *const *args,
                 const char *const *env, unsigned flags);
+/* The same for any program. */
+bool tool_start_path(struct tool *t, const char *path, const char *const *args,
+                     const char *const *env, unsigned flags);
 void tool_write(struct tool *t, const char *text);
 void tool_close_input(struct tool *t);
 /* Waits until it has printed the text (on the standard output, or the error stream). */
