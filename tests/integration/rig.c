@@ -179,8 +179,15 @@ bool rig_store_stop(struct child *c)
 
 bool rig_table_start(struct child *c, char *endpoint, size_t size)
 {
-    static const char *const args[] = {"-address=127.0.0.1:0", NULL};
+    return rig_table_start_at(c, 0, endpoint, size);
+}
 
+bool rig_table_start_at(struct child *c, int port, char *endpoint, size_t size)
+{
+    char address[64];
+    const char *const args[] = {address, NULL};
+
+    snprintf(address, sizeof address, "-address=127.0.0.1:%d", port);
     if (!rig_start(c, "wspr-mounttabled", args, NULL))
         return false;
     if (child_wait_text(c, "endpoint: /", endpoint, size, RIG_TIMEOUT_MS))
@@ -198,8 +205,15 @@ bool rig_table_stop(struct child *c)
 
 bool rig_relay_start(struct child *c, char *endpoint, size_t size)
 {
-    static const char *const args[] = {"-address=127.0.0.1:0", NULL};
+    return rig_relay_start_at(c, 0, endpoint, size);
+}
 
+bool rig_relay_start_at(struct child *c, int port, char *endpoint, size_t size)
+{
+    char address[64];
+    const char *const args[] = {address, NULL};
+
+    snprintf(address, sizeof address, "-address=127.0.0.1:%d", port);
     if (!rig_start(c, "wspr-proxyd", args, NULL))
         return false;
     if (child_wait_text(c, "Listening at: ", endpoint, size, RIG_TIMEOUT_MS))
@@ -213,4 +227,11 @@ bool rig_relay_start(struct child *c, char *endpoint, size_t size)
 bool rig_relay_stop(struct child *c)
 {
     return rig_stop(c, "wspr-proxyd");
+}
+
+int rig_port_of(const char *endpoint)
+{
+    const char *at = strstr(endpoint, "@127.0.0.1:");
+
+    return at != NULL ? (int)strtol(at + 11, NULL, 10) : 0;
 }

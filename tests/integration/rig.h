@@ -37,6 +37,11 @@ bool rig_table_stop(struct child *c);
 /* Starts a relay; its endpoint without a leading slash. */
 bool rig_relay_start(struct child *c, char *endpoint, size_t size);
 bool rig_relay_stop(struct child *c);
+/* The same on a port, for programs that are started again; 0 is any. */
+bool rig_table_start_at(struct child *c, int port, char *endpoint, size_t size);
+bool rig_relay_start_at(struct child *c, int port, char *endpoint, size_t size);
+/* The port in an endpoint's text. */
+int rig_port_of(const char *endpoint);
 /* The file with the identity under which all programs of a test run. */
 const char *rig_identity(void);
 
