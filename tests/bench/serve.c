@@ -1,7 +1,7 @@
 /*
- * wspr-bench-page: a page that serves an object with the methods of the sample cache that wspr-bench
- * calls (get, set). Prints "Listening at: <endpoint>" and answers until it is killed; all calls that
- * came in one read are answered in one write.
+ * wspr-bench-page: a page that serves an object with the methods of the sample cache that
+ * wspr-bench calls (get, set). Prints "Listening at: <endpoint>" and answers until it is killed;
+ * all calls that came in one read are answered in one write.
  */
 #include "config.h"
 

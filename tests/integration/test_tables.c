@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -89,7 +90,7 @@ static int wspr(const char *root, char *ret_out, size_t size, const char *const 
 
 static void nap(void)
 {
-    usleep(50000);
+    poll(NULL, 0, 50);
 }
 
 /* Asks until the status is as wanted; false after a long time. */

@@ -1,6 +1,6 @@
 /*
- * Each allocation fails in turn, from the start of a relay over a server that listens through it and
- * a call to the end of all of it. Whatever fails is told, and nothing hangs or leaks.
+ * Each allocation fails in turn, from the start of a relay over a server that listens through it
+ * and a call to the end of all of it. Whatever fails is told, and nothing hangs or leaks.
  */
 #include "config.h"
 
