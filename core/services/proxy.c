@@ -400,16 +400,41 @@ static int proxy_random(struct proxy *p, struct err *err)
 
     if (r >= 0)
         r = gnutls_rnd(GNUTLS_RND_NONCE, &p->hub.key, sizeof p->hub.key);
-    do {
-        if (r < 0 || gnutls_rnd(GNUTLS_RND_NONCE, p->hub.rid.b, sizeof p->hub.rid.b) < 0)
-            return err_set(err, WSPR_ECRYPTO, "no random numbers can be had");
-    } while (naming_rid_is_reserved(&p->hub.rid));
+    if (r < 0)
+        return err_set(err, WSPR_ECRYPTO, "no random numbers can be had");
     vc_limits_default(&limits);
     limits.handshake_timeout = p->hub.limits.handshake_time;
     limits.vcs = p->hub.limits.registrations;
     limits.window = 131072; /* nobody has much to say to us */
     p->pool = vc_pool_new(&limits, key);
     return p->pool != NULL ? 0 : err_set(err, WSPR_ENOMEM, "out of memory");
+}
+
+/*
+ * The routing id is made from the identity's key and the address: after a restart servers that
+ * remember the endpoint, as the reference's do, can register again. With an identity of its own for
+ * each process it is as good as random.
+ */
+static int proxy_draw_rid(struct proxy *p, const char *address, struct err *err)
+{
+    const struct security_pubkey *key = security_identity_key(security_private_public(p->identity));
+    struct buf text = BUF_INIT(4096);
+    uint8_t digest[32];
+    int r;
+
+    buf_append_str(&text, "wspr relay ");
+    buf_append(&text, key->xy, sizeof key->xy);
+    buf_append_str(&text, address);
+    r = buf_error(&text);
+    if (r == 0 && gnutls_hash_fast(GNUTLS_DIG_SHA256, buf_data(&text), text.len, digest) < 0)
+        r = WSPR_ECRYPTO;
+    buf_done(&text);
+    if (r < 0)
+        return err_set(err, r, "%s", err_code_text(r));
+    memcpy(p->hub.rid.b, digest, sizeof p->hub.rid.b);
+    if (naming_rid_is_reserved(&p->hub.rid))
+        p->hub.rid.b[0] |= 0x80;
+    return 0;
 }
 
 static int proxy_listen(struct proxy *p, const struct proxy_opts *opts, struct err *err)
@@ -421,6 +446,8 @@ static int proxy_listen(struct proxy *p, const struct proxy_opts *opts, struct e
         return r;
     loop_addr_text(loop_listener_addr(p->listener), bound);
     r = naming_address_advertised(bound, opts->advertise, address, err);
+    if (r == 0)
+        r = proxy_draw_rid(p, address, err);
     if (r == 0)
         r = naming_endpoint_make(&p->self, span_str("tcp"), span_str(address), &p->hub.rid, err);
     if (r == 0)

@@ -49,6 +49,7 @@ static void relay_killed(void)
 {
     struct relay_net n;
     struct tcall *calls;
+    char before[512];
 
     relay_net_init(&n, NULL);
     calls = start_slow(&n);
@@ -57,9 +58,11 @@ static void relay_killed(void)
     TAP_IS(relay_net_until(&n, &n.object.gone, CALLS));
     TAP_IS(relay_net_until(&n, &n.told.downs, 1) && n.told.ups == 1);
     TAP_IS(rpc_server_relay_endpoint(n.server) == NULL);
+    snprintf(before, sizeof before, "%s", n.relay);
     relay_net_start(&n, n.address, NULL);
     TAP_OK(relay_net_until(&n, &n.told.ups, 2), "%s", err_text(&n.told.err));
-    /* The relay has another routing id, the server its own still. */
+    /* Whoever remembers it finds the relay again: same identity, same address, same id. */
+    TAP_IS(strcmp(before, n.relay) == 0);
     TAP_IS(relay_net_until_stat(&n, &proxy_stats(n.proxy)->servers, 1));
     TAP_IS(relay_net_echo(&n, &n.c, n.name));
     relay_net_done(&n);
