@@ -3,9 +3,12 @@
  *
  *            rpc_call_start
  *     NEW ----------------> RESOLVING -> CONNECTING --circuit--> OPEN --final Response--> DEAD
- *      |                        |            |  ^                  |
- *      |                        |            |  | next target      | error, deadline, cancel
- *      +--------- cancel -------+------------+--+------------------+--------------------> DEAD
+ *      |                        |           |  ^ \             /   |
+ *      |                        |           |  |  +-> PREPARING    | error, deadline, cancel
+ *      +--------- cancel -------+-----------+--+------+-----------+--------------------> DEAD
+ *                                        next target
+ *
+ * PREPARING is a wait for a blessing or discharges; most calls need none.
  *
  * A failure before OPEN, or of the owner's end of the stream, leads to ENDING, from where a task
  * calls done, because functions of the owner call nothing back.
@@ -14,16 +17,15 @@
 
 #include <stdlib.h>
 
-#include "base/clock.h"
 #include "base/quote.h"
 #include "rpc/call_private.h"
 #include "rpc/header.h"
 #include "security/caveat.h"
 #include "security/identity.h"
-#include "security/pattern.h"
 #include "vom/wiretypes.h"
 
-#define CALL_KEEP 16384 /* a buffer that grew beyond this is not kept for the next call */
+#define CALL_KEEP     16384     /* a buffer that grew beyond this is not kept for the next call */
+#define CALL_HEAD_MAX (1 << 20) /* the request, with blessing and discharges */
 
 static const uint8_t zero_request[] = {0xff, 0x82, 0x01, 0x00};
 static const uint8_t end_request[] = {0xff, 0x82, 0x03, 0x04, 0x01, 0x00};
@@ -57,7 +59,7 @@ static struct rpc_call *call_alloc(struct rpc_client *client)
     vom_dec_init(&c->dec, &limits);
     buf_init(&c->text, 65536);
     buf_init(&c->targets, RPC_RESOLVE_MAX);
-    buf_init(&c->head, 131072);
+    buf_init(&c->head, CALL_HEAD_MAX);
     buf_init(&c->scratch, client->rt->limits.value_max);
     buf_init(&c->in, (size_t)client->rt->limits.value_max + 65536);
     arena_init(&c->arena, (size_t)client->rt->limits.value_max * 2);
@@ -94,7 +96,10 @@ static void call_release(struct rpc_call *c)
 {
     struct rpc_client *client = c->client;
 
+    rpc_creds_free(c->creds);
+    c->creds = NULL;
     security_private_unref(c->opts.identity);
+    rpc_granter_unref(c->opts.granter);
     security_identity_unref(c->server);
     c->server = NULL;
     err_done(&c->err);
@@ -135,6 +140,7 @@ static void call_detach(struct rpc_call *c, bool orderly)
     list_remove(&c->waiter.node);
     rpc_resolve_cancel(c->resolution);
     c->resolution = NULL;
+    rpc_creds_cancel(c->creds);
     if (orderly)
         vc_flow_close(c->flow);
     else
@@ -218,7 +224,7 @@ static void call_timeout(void *arg)
     struct err e = ERR_INIT;
 
     err_set(&e, WSPR_ETIMEOUT, "deadline exceeded");
-    if (c->state == RPC_CALL_OPEN) {
+    if (c->state == RPC_CALL_OPEN || c->state == RPC_CALL_PREPARING) {
         rpc_call_fail_read(c, &e);
     } else if (c->state == RPC_CALL_RESOLVING || c->state == RPC_CALL_CONNECTING) {
         call_name_step(c, &e);
@@ -229,53 +235,6 @@ static void call_timeout(void *arg)
 
 /* ---- the way out ---- */
 
-/* The server that was asked for? */
-static int call_match_server(struct rpc_call *c, struct err *err)
-{
-    const struct security_trust *trust = c->client->rt->trust;
-    struct span pattern = c->opts.server_pattern;
-    struct buf name = BUF_INIT(4096);
-
-    if (pattern.len == 0 || security_pattern_match(pattern, c->server, trust))
-        return 0;
-    security_identity_print(&name, c->server, trust);
-    err_set(err, WSPR_ENOTAUTH, "server \"%.*s\" does not match the provided pattern \"%.*s\"",
-            SPAN_ARG(buf_span(&name)), SPAN_ARG(pattern));
-    buf_done(&name);
-    return WSPR_ENOTAUTH;
-}
-
-/* Validates the server's identity before anything is written (spec: ipc 9.1). */
-static int call_authorize(struct rpc_call *c, struct vc *vc, struct err *err)
-{
-    struct rpc_runtime *rt = c->client->rt;
-    struct security_identity *peer = vc_peer(vc);
-    struct security_context ctx = {
-        .now = clock_wall(),
-        .trust = rt->trust,
-        .local = security_private_public(c->opts.identity),
-        .network = span_str("tcp"), /* there is nothing else yet */
-    };
-    int r;
-
-    if (peer == NULL)
-        return err_set(err, WSPR_ENOTAUTH, "server identity cannot be nil");
-    r = security_authorize(peer, &ctx, &c->server, err);
-    if (r == 0)
-        r = call_match_server(c, err);
-    if (r < 0) {
-        struct buf name = BUF_INIT(4096);
-
-        security_identity_unref(c->server);
-        c->server = NULL;
-        security_identity_print(&name, peer, rt->trust);
-        err_prefix(err, WSPR_ENOTAUTH,
-                   "ipc: client unwilling to talk to server \"%.*s\": ", SPAN_ARG(buf_span(&name)));
-        buf_done(&name);
-    }
-    return r;
-}
-
 static int call_write_request(struct rpc_call *c, struct err *err)
 {
     struct rpc_request rq = {
@@ -284,11 +243,16 @@ static int call_write_request(struct rpc_call *c, struct err *err)
         .n_args = c->n_args,
         .timeout = c->sent_timeout,
     };
-    int r = rpc_request_put(&c->enc, &c->head, &rq);
+    int r;
 
+    if (c->creds != NULL)
+        r = rpc_creds_put(c, &rq, err);
+    else if ((r = rpc_request_put(&c->enc, &c->head, &rq)) < 0)
+        err_set(err, WSPR_EBADPROTO, "ipc: request encoding failed: %s", err_code_text(r));
+    if (r < 0)
+        return r;
     /* Written in one turn, and a unary call with its end marker: all leaves as one message. */
-    if (r == 0)
-        r = vc_flow_write(c->flow, buf_span(&c->head), err);
+    r = vc_flow_write(c->flow, buf_span(&c->head), err);
     if (r >= 0 && c->scratch.len > 0)
         r = vc_flow_write(c->flow, buf_span(&c->scratch), err);
     if (r >= 0 && !c->opts.streaming)
@@ -300,30 +264,44 @@ static int call_write_request(struct rpc_call *c, struct err *err)
     return r;
 }
 
-/* Opens the flow and sends the request; from here on there is no other target. */
+/* Sends the request; from here on there is no other target. */
+static int call_send(struct rpc_call *c, struct err *err)
+{
+    int r;
+
+    c->state = RPC_CALL_OPEN;
+    c->streaming_closed = !c->opts.streaming;
+    r = call_write_request(c, err);
+    if (r >= 0 && c->ops->started != NULL)
+        loop_worker_later(c->client->rt->worker, &c->task);
+    return r;
+}
+
+/* Opens the flow and sends the request, unless that has to wait (for rpc_call_prepared). */
 static int call_open(struct rpc_call *c, struct vc *vc, struct err *err)
 {
     int r = vc_flow_open(vc, &rpc_call_flow_ops, c, &c->flow, err);
 
     if (r < 0)
         return r;
-    r = call_authorize(c, vc, err);
+    r = rpc_creds_authorize(c, vc, err);
     if (r < 0) {
         vc_flow_cancel(c->flow);
         c->flow = NULL;
         return r;
     }
-    c->state = RPC_CALL_OPEN;
+    c->state = RPC_CALL_PREPARING;
     if (c->opts.timeout != RPC_NO_TIMEOUT)
         loop_timer_start(&c->timer, c->opts.timeout);
-    c->streaming_closed = !c->opts.streaming;
-    return call_write_request(c, err);
+    r = rpc_creds_begin(c, err);
+    c->held = r > 0;
+    return r == 0 ? call_send(c, err) : r;
 }
 
 /* What is remembered of the name led nowhere: looks once more where it leads now. */
 static bool call_resolve_again(struct rpc_call *c)
 {
-    if (!c->cached)
+    if (!c->cached || c->opts.no_fetch)
         return false;
     c->cached = false;
     c->resolution =
@@ -358,14 +336,37 @@ static void call_use(struct rpc_call *c, struct vc *vc)
     struct err e = ERR_INIT;
 
     if (call_open(c, vc, &e) < 0) {
-        if (c->state == RPC_CALL_OPEN) {
+        if (c->state == RPC_CALL_CONNECTING) {
+            call_target_failed(c, &e);
+        } else {
             err_move(&c->err, &e);
             call_fail_later(c);
-        } else {
-            call_target_failed(c, &e);
         }
-    } else if (c->ops->started != NULL) {
-        loop_worker_later(c->client->rt->worker, &c->task);
+    }
+    err_done(&e);
+}
+
+void rpc_call_prepared(struct rpc_call *c, const struct err *why)
+{
+    struct err e = ERR_INIT;
+
+    c->held = false;
+    if (why != NULL) {
+        err_copy(&e, why);
+        vc_flow_cancel(c->flow);
+        c->flow = NULL;
+        rpc_creds_free(c->creds);
+        c->creds = NULL;
+        security_identity_unref(c->server);
+        c->server = NULL;
+        buf_reset(&c->in);
+        c->held_bytes = 0;
+        c->state = RPC_CALL_CONNECTING;
+        call_target_failed(c, &e);
+    } else if (call_send(c, &e) < 0) {
+        rpc_call_done(c, &e);
+    } else if (c->in.len > 0) {
+        loop_worker_later(c->client->rt->worker, &c->resume);
     }
     err_done(&e);
 }
@@ -450,6 +451,7 @@ struct rpc_call *rpc_call_new(struct rpc_client *client, struct span name, struc
     c->ops = ops;
     c->arg = arg;
     c->opts = *opts;
+    rpc_granter_ref(opts->granter);
     c->opts.identity = security_private_ref(opts->identity != NULL ? opts->identity : rt->identity);
     if (opts->timeout == 0 || opts->timeout == RPC_TIMEOUT_OF_SERVER)
         c->opts.timeout = RPC_TIMEOUT_DEFAULT;
@@ -506,7 +508,8 @@ void rpc_call_start(struct rpc_call *c, uint32_t n_args)
         return;
     }
     c->state = RPC_CALL_RESOLVING;
-    c->resolution = rpc_resolve(c->client, rpc_call_name(c), c->opts.identity, call_resolved, c);
+    c->resolution = (c->opts.no_fetch ? rpc_resolve_for_discharge : rpc_resolve)(
+        c->client, rpc_call_name(c), c->opts.identity, call_resolved, c);
     if (c->resolution == NULL) {
         err_set(&c->err, WSPR_ENOMEM, "out of memory");
         call_fail_later(c);

@@ -8,6 +8,8 @@
 #include "naming/name.h"
 #include "rpc/circuit.h"
 #include "rpc/client.h"
+#include "rpc/credentials.h"
+#include "rpc/discharges.h"
 #include "rpc/names.h"
 #include "rpc/resolve.h"
 
@@ -17,6 +19,7 @@ enum rpc_call_state {
     RPC_CALL_NEW,        /* arguments are being encoded */
     RPC_CALL_RESOLVING,  /* the name is being resolved */
     RPC_CALL_CONNECTING, /* one target after the other is tried */
+    RPC_CALL_PREPARING,  /* there is a flow; what the request must say is being gathered */
     RPC_CALL_OPEN,       /* the request is on its flow */
     RPC_CALL_ENDING,     /* failed inside a function of its owner; done comes from the loop */
     RPC_CALL_DEAD,       /* over; freed when none of its functions is on the stack */
@@ -35,7 +38,7 @@ struct rpc_call {
     enum rpc_call_state state;
     enum rpc_call_next next;
     unsigned busy; /* functions of this call on the stack that go on after a callback */
-    bool held;     /* RPC_HOLD */
+    bool held;     /* RPC_HOLD, or while PREPARING */
     bool streaming_closed;
     bool saw_eof; /* the flow ended while values were held */
     bool cached;  /* the targets come from memory, and may be out of date */
@@ -49,6 +52,7 @@ struct rpc_call {
     struct rpc_circuit_waiter waiter;
     struct vc_flow *flow;
     struct security_identity *server;
+    struct rpc_creds *creds; /* NULL for most */
     struct vom_enc enc;
     struct vom_dec dec;
     struct buf head;    /* T_REQ and the request; later a zero request */
@@ -70,6 +74,7 @@ struct rpc_client {
     unsigned n_calls, n_spare;
     struct buf roots; /* namespace roots, each ended by NUL */
     struct rpc_names names;
+    struct rpc_discharges discharges;
     struct rpc_lookup *lookups; /* that run */
     struct list globs;
     struct buf walk[2], asked;   /* for following what is remembered */
@@ -80,6 +85,8 @@ struct rpc_client {
 
 /* Of call.c: ends the call and tells its owner; e (may be the call's own) is NULL for success. */
 void rpc_call_done(struct rpc_call *call, const struct err *e);
+/* Of call.c, for credentials.c: the request can be sent, or (why) not to this server. */
+void rpc_call_prepared(struct rpc_call *call, const struct err *why);
 /* Of call.c: undoes one busy++; frees a dead call. */
 void rpc_call_leave(struct rpc_call *call);
 /* Of call_read.c: ends the call because reading failed; what was read decides the words. */

@@ -45,6 +45,8 @@ static int call_read_header(struct rpc_call *c, const struct vom_msg *msg, struc
     if (r < 0)
         return r;
     if (rs.error.code != 0) {
+        if (rs.error.code == WSPR_ENOTAUTH)
+            rpc_creds_refused(c->creds);
         rpc_call_done(c, &rs.error);
         err_done(&rs.error);
         return 0;
@@ -182,6 +184,11 @@ static void call_tell_started(struct rpc_call *c)
     }
 }
 
+static bool call_has_flow(const struct rpc_call *c)
+{
+    return c->state == RPC_CALL_OPEN || c->state == RPC_CALL_PREPARING;
+}
+
 static void call_flow_data(void *arg, struct vc_flow *flow, struct span bytes)
 {
     struct rpc_call *c = arg;
@@ -193,7 +200,7 @@ static void call_flow_data(void *arg, struct vc_flow *flow, struct span bytes)
         used = call_parse(c, bytes);
         bytes = span_of(bytes.p + used, bytes.len - used);
     }
-    if (c->state == RPC_CALL_OPEN && bytes.len > 0) {
+    if (call_has_flow(c) && bytes.len > 0) {
         buf_append_span(&c->in, bytes);
         if (buf_error(&c->in) != 0) {
             struct err e = ERR_INIT;
@@ -206,7 +213,7 @@ static void call_flow_data(void *arg, struct vc_flow *flow, struct span bytes)
             call_parse_kept(c);
         }
     }
-    if (c->state == RPC_CALL_OPEN) {
+    if (call_has_flow(c)) {
         if (!c->held)
             vc_flow_consumed(flow, used + bytes.len);
         else
@@ -222,9 +229,13 @@ static void call_flow_eof(void *arg, struct vc_flow *flow, const struct err *why
 
     /* Held values are still to be delivered; resuming finds the end afterwards. */
     c->saw_eof = true;
-    if (c->held)
+    if (c->held && c->state != RPC_CALL_PREPARING)
         return;
     c->busy++;
+    if (c->state == RPC_CALL_PREPARING) {
+        err_set(&e, WSPR_EBADPROTO, "ipc: request encoding failed: EOF");
+        rpc_call_done(c, &e);
+    }
     call_tell_started(c);
     if (c->state == RPC_CALL_OPEN) {
         err_set(&e, WSPR_ETRUNC, "EOF");

@@ -27,6 +27,8 @@ struct rpc_client *rpc_client_new(struct rpc_runtime *rt)
     buf_init(&client->walk[1], RPC_RESOLVE_MAX);
     buf_init(&client->asked, RPC_RESOLVE_MAX);
     rpc_names_init(&client->names, &rt->hash_key, RPC_NAMES_ENTRIES, RPC_NAMES_BYTES);
+    rpc_discharges_init(&client->discharges, &rt->hash_key, RPC_DISCHARGES_ENTRIES,
+                        RPC_DISCHARGES_BYTES);
     return client;
 }
 
@@ -37,6 +39,7 @@ void rpc_client_free(struct rpc_client *client)
     rpc_call_free_spare(client);
     loop_task_cancel(&client->publish_task);
     rpc_names_clear(&client->names);
+    rpc_discharges_clear(&client->discharges);
     buf_done(&client->roots);
     buf_done(&client->walk[0]);
     buf_done(&client->walk[1]);

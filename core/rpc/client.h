@@ -28,8 +28,9 @@
 struct rpc_call;
 struct rpc_client;
 struct rpc_runtime;
-struct security_private;
+struct security_discharge;
 struct security_identity;
+struct security_private;
 
 /* One value as it came off the flow; valid during the callback that is given it. */
 struct rpc_value {
@@ -66,6 +67,24 @@ enum { RPC_HOLD = 1, RPC_FULL = 1 };
 /* Sends 0, which leaves the server's deadline to the server; here the default counts. */
 #define RPC_TIMEOUT_OF_SERVER INT64_MIN
 
+/*
+ * Blesses the servers of calls: the blessing is sent with the request (spec: ipc 9.1, 10). Counted
+ * on the client's thread; it starts with the reference of whoever made it.
+ */
+struct rpc_granter {
+    /*
+     * A blessing for this server, NULL for none; an error keeps the call from the server. Called on
+     * a thread of the pool, for several calls at once, as signing takes long.
+     */
+    int (*grant)(struct rpc_granter *g, const struct security_identity *server,
+                 struct security_identity **ret_blessing, struct err *err);
+    void (*free)(struct rpc_granter *g); /* with the last reference; optional */
+    unsigned refs;
+};
+
+struct rpc_granter *rpc_granter_ref(struct rpc_granter *g); /* accepts NULL */
+void rpc_granter_unref(struct rpc_granter *g);              /* accepts NULL */
+
 struct rpc_call_opts {
     /*
      * Nanoseconds; 0 is the default of 60 s, RPC_NO_TIMEOUT none. Counted from the start, and again
@@ -78,6 +97,15 @@ struct rpc_call_opts {
     struct security_private *identity;
     /* Servers that do not match are not talked to; empty: any will do. Borrowed until done. */
     struct span server_pattern;
+    struct rpc_granter *granter; /* NULL: no blessing is sent; referenced */
+    /*
+     * Discharges for third-party caveats of the identity; borrowed until done. Others are taken
+     * from those that the client has fetched, then fetched from where the caveat says, with these
+     * options, before the request is sent. What cannot be had is not sent.
+     */
+    struct security_discharge *const *discharges;
+    size_t n_discharges;
+    bool no_fetch; /* fetch no discharges: the call, or its name's resolution, is part of that */
 };
 
 /*

@@ -20,7 +20,8 @@
 #include "rpc/step.h"
 #include "security/identity.h"
 
-enum lookup_mode { LOOKUP_RESOLVE, LOOKUP_AFRESH, LOOKUP_MOUNT_TABLE };
+/* A look-up for a discharge fetches none itself, so it is not shared with those that do. */
+enum lookup_mode { LOOKUP_RESOLVE, LOOKUP_AFRESH, LOOKUP_MOUNT_TABLE, LOOKUP_DISCHARGE };
 
 struct rpc_lookup {
     UT_hash_handle hh;
@@ -316,14 +317,15 @@ static void lookup_step(struct rpc_lookup *l)
         lookup_fail(l, WSPR_EABORTED, "Resolution depth exceeded");
         return;
     }
-    if (l->mode == LOOKUP_RESOLVE &&
+    if ((l->mode == LOOKUP_RESOLVE || l->mode == LOOKUP_DISCHARGE) &&
         step_from_memory(l->client, l->identity, &l->names, &l->next, false)) {
         l->cached = true;
         l->client->rt->stats.resolve_hits++;
         lookup_advance(l);
         return;
     }
-    if (!rpc_step_start(l->client, buf_span(&l->names), l->identity, &lookup_step_ops, l, &l->step))
+    if (!rpc_step_start(l->client, buf_span(&l->names), l->identity, l->mode == LOOKUP_DISCHARGE,
+                        &lookup_step_ops, l, &l->step))
         lookup_fail(l, WSPR_ENOMEM, "out of memory");
 }
 
@@ -446,6 +448,13 @@ struct rpc_resolution *rpc_resolve_afresh(struct rpc_client *client, struct span
                                           void *arg)
 {
     return resolve(client, name, identity, LOOKUP_AFRESH, done, arg);
+}
+
+struct rpc_resolution *rpc_resolve_for_discharge(struct rpc_client *client, struct span name,
+                                                 struct security_private *identity,
+                                                 rpc_names_fn *done, void *arg)
+{
+    return resolve(client, name, identity, LOOKUP_DISCHARGE, done, arg);
 }
 
 struct rpc_resolution *rpc_resolve_mount_table(struct rpc_client *client, struct span name,

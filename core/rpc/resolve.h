@@ -45,6 +45,13 @@ struct rpc_resolution *rpc_resolve(struct rpc_client *client, struct span name,
                                    struct security_private *identity, rpc_names_fn *done,
                                    void *arg);
 /*
+ * The same for whom a discharge is asked of: the mount tables on the way are asked without fetching
+ * discharges for that.
+ */
+struct rpc_resolution *rpc_resolve_for_discharge(struct rpc_client *client, struct span name,
+                                                 struct security_private *identity,
+                                                 rpc_names_fn *done, void *arg);
+/*
  * The same for the terminal names of the entry at the mount tables that are responsible for it.
  * Always asks afresh.
  */

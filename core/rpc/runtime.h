@@ -31,8 +31,10 @@ struct rpc_stats {
     uint64_t calls_started, calls_done, calls_failed, calls_cancelled;
     uint64_t served, serve_errors;
     uint64_t resolve_steps, resolve_hits, resolve_shared; /* asked, remembered, asked together */
-    uint64_t mounts, mounts_failed, unmounts;             /* of publishers */
-    uint64_t vcs, links;                                  /* now */
+    uint64_t discharges, discharges_failed;               /* fetched; not to be had */
+    uint64_t discharge_hits, discharges_dropped; /* sent from memory; refused with a call */
+    uint64_t mounts, mounts_failed, unmounts;    /* of publishers */
+    uint64_t vcs, links;                         /* now */
 };
 
 struct rpc_runtime_opts {

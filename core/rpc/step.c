@@ -38,6 +38,7 @@ struct step_ask {
 struct rpc_step {
     struct rpc_client *client;
     struct security_private *identity; /* borrowed */
+    bool no_fetch;
     const struct rpc_step_ops *ops;
     void *arg;
     struct span names;
@@ -204,6 +205,7 @@ static struct step_ask *ask_new(struct rpc_step *s, struct span name)
         .timeout = RPC_RESOLVE_TIMEOUT,
         .n_results = 3,
         .identity = s->identity,
+        .no_fetch = s->no_fetch,
     };
     struct step_ask *a = calloc(1, sizeof *a);
 
@@ -270,7 +272,8 @@ static void step_stagger(void *arg)
 }
 
 bool rpc_step_start(struct rpc_client *client, struct span names, struct security_private *identity,
-                    const struct rpc_step_ops *ops, void *arg, struct rpc_step **ret_step)
+                    bool no_fetch, const struct rpc_step_ops *ops, void *arg,
+                    struct rpc_step **ret_step)
 {
     struct rpc_step *s = calloc(1, sizeof *s);
 
@@ -279,6 +282,7 @@ bool rpc_step_start(struct rpc_client *client, struct span names, struct securit
         return false;
     s->client = client;
     s->identity = identity;
+    s->no_fetch = no_fetch;
     s->ops = ops;
     s->arg = arg;
     s->names = names;

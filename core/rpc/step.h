@@ -36,11 +36,13 @@ struct rpc_step_ops {
 };
 
 /*
+ * With no_fetch no discharges are fetched (see rpc_call_opts).
  * names (each ended by a NUL) must stay until the end. May end from inside this function, after
  * *ret_step was written. False if memory is short: nothing is called then.
  */
 bool rpc_step_start(struct rpc_client *client, struct span names, struct security_private *identity,
-                    const struct rpc_step_ops *ops, void *arg, struct rpc_step **ret_step);
+                    bool no_fetch, const struct rpc_step_ops *ops, void *arg,
+                    struct rpc_step **ret_step);
 /* Gives up; nothing is called. Tells whether the names are missing as far as is known. */
 bool rpc_step_cancel(struct rpc_step *s);
 

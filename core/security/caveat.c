@@ -162,8 +162,11 @@ static int visit(struct seen *s, const struct security_identity *id)
 int security_third_party_each(const struct security_identity *id,
                               int (*fn)(void *arg, const struct security_third_party *), void *arg)
 {
-    struct seen s = {.fn = fn, .arg = arg};
+    struct seen s; /* its list is not cleared: most identities have no such caveat */
 
+    s.n = 0;
+    s.fn = fn;
+    s.arg = arg;
     return visit(&s, id);
 }
 

@@ -106,6 +106,8 @@ struct span security_discharge_id(const struct security_discharge *d);
 const struct security_caveat *security_discharge_caveats(const struct security_discharge *d,
                                                          size_t *ret_n);
 const struct security_signature *security_discharge_signature(const struct security_discharge *d);
+/* Bytes of memory that it takes. */
+size_t security_discharge_size(const struct security_discharge *d);
 /* The earliest expiry among its caveats, as of security_identity_expires. */
 int64_t security_discharge_expires(const struct security_discharge *d);
 

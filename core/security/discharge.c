@@ -144,6 +144,11 @@ const struct security_signature *security_discharge_signature(const struct secur
     return &d->signature;
 }
 
+size_t security_discharge_size(const struct security_discharge *d)
+{
+    return sizeof *d + d->mem.used;
+}
+
 int64_t security_discharge_expires(const struct security_discharge *d)
 {
     return security_rules_expire(d->rules, d->n_caveats);

@@ -7,18 +7,43 @@
 #include "raw.h"
 #include "recorded_tests.h"
 #include "recording.h"
+#include "base/clock.h"
 #include "rig.h"
+#include "security/caveat.h"
+#include "security/identity.h"
+#include "security/internal.h"
+#include "security/types.h"
 #include "tap.h"
 #include "tcall.h"
+#include "vom/convert.h"
 #include "vom/wiretypes.h"
 
 #define CALL_ARGS 8
+
+/* A granter that gives what was recorded. */
+struct recorded_granter {
+    struct rpc_granter granter;
+    const struct vom_value *blessing; /* NULL: refuses */
+};
+
+static int grant_recorded(struct rpc_granter *granter, const struct security_identity *server,
+                          struct security_identity **ret_blessing, struct err *err)
+{
+    struct recorded_granter *g = (struct recorded_granter *)granter;
+
+    if (g->blessing == NULL)
+        return err_set(err, WSPR_EINTERNAL, "no blessing for you");
+    return security_identity_from_value(g->blessing, 0, ret_blessing, err);
+}
 
 static struct {
     bool up;
     struct rig_ids ids;
     struct rig rig;
     struct raw_peer peer;
+    struct security_private *indebted; /* the client with the recorded third-party caveat */
+    struct buf asked;                  /* what it must write to the discharger */
+    struct recorded_granter granter;
     unsigned calls, failures, skipped;
 } t;
 
@@ -32,6 +57,7 @@ static void client_begin(void)
     rig_init(&t.rig, &opts);
     raw_init(&t.peer, t.rig.w, t.ids.server);
     raw_listen(&t.peer);
+    t.granter.granter = (struct rpc_granter){.grant = grant_recorded, .refs = 1};
     t.up = true;
 }
 
@@ -42,7 +68,11 @@ void client_end(void)
     t.up = false;
     tap_note("called: %u with the same bytes, %u that fail before; %u skipped", t.calls, t.failures,
              t.skipped);
-    TAP_OK(t.peer.n_circuits == 1, "%u circuits", t.peer.n_circuits);
+    TAP_OK(t.peer.n_circuits == 1 + (t.indebted != NULL), "%u circuits", t.peer.n_circuits);
+    TAP_IS(t.indebted == NULL || rpc_runtime_stats(t.rig.rt)->discharges == 1);
+    TAP_IS(t.granter.granter.refs == 1);
+    security_private_unref(t.indebted);
+    buf_done(&t.asked);
     rig_done(&t.rig, false);
     raw_done(&t.peer);
     loop_worker_free(t.rig.w);
@@ -81,6 +111,103 @@ static void check_outcome(const struct tcall *c, struct json_object *recording,
         n_items +=
             answer->item[i - 1].kind == ITEM_RESPONSE && !answer->item[i - 1].response.end_stream;
     TAP_OK(c->n_items == n_items, "%u stream items, not %u", c->n_items, n_items);
+}
+
+/* ---- credentials ---- */
+
+/* The recorded caveat with another place where the discharge is to be had. */
+static void move_discharger(const struct vom_value *caveat, struct arena *a,
+                            struct vom_value *ret_v)
+{
+    struct vom_value v;
+    struct buf place = BUF_INIT(1024);
+
+    TAP_IS(security_deref(*caveat, &v) == 1);
+    TAP_IS(vom_convert(a, &v, &security_type_third_party, NULL, &v, NULL) == 0);
+    buf_printf(&place, "/%s//discharger", t.peer.endpoint);
+    vom_value_set(&v, SECURITY_THIRD_LOCATION,
+                  vom_value_span(&vom_type_string, arena_copy(a, buf_span(&place))));
+    TAP_IS(vom_value_new_to(a, &security_type_third_party_ptr, v, ret_v) == 0);
+    buf_done(&place);
+}
+
+/* The client's key under a certificate with the caveat. */
+static struct security_private *indebted(const struct vom_value *caveat)
+{
+    struct buf bytes = BUF_INIT(65536);
+    struct security_caveat c = {.service = span_str("*")};
+    struct security_blessing b = {
+        .name = span_str("indebted"),
+        .now = clock_wall(),
+        .duration = 3600 * CLOCK_S,
+        .caveats = &c,
+        .n_caveats = 1,
+    };
+    struct security_identity *blessing;
+    struct security_private *id;
+
+    TAP_IS(vom_encode(&bytes, caveat, NULL) == 0);
+    c.bytes = buf_span(&bytes);
+    TAP_IS(security_private_bless(t.ids.client,
+                                  security_identity_key(security_private_public(t.ids.client)), &b,
+                                  &blessing, NULL) == 0);
+    TAP_IS(security_private_derive(t.ids.client, blessing, &id, NULL) == 0);
+    security_identity_unref(blessing);
+    buf_done(&bytes);
+    return id;
+}
+
+/* Makes the identity, and the bytes that the recorded client would write to our discharger. */
+static void indebted_begin(void)
+{
+    struct json_object *flow = recording_flow(recording_named("discharge"), 1);
+    struct buf c2s = recording_bytes(flow, true);
+    struct arena a = ARENA_INIT(1 << 20);
+    struct recording_items items;
+    struct vom_value caveat;
+    struct vom_enc enc;
+
+    if (t.indebted != NULL)
+        return;
+    recording_read(&items, buf_span(&c2s), true);
+    move_discharger(&items.item[1].value, &a, &caveat);
+    t.indebted = indebted(&caveat);
+    buf_init(&t.asked, 65536);
+    vom_enc_init(&enc);
+    vom_enc_prime(&enc, &t.asked, &vom_preset_request);
+    TAP_IS(rpc_request_put(&enc, &t.asked, &items.item[0].request) == 0);
+    TAP_IS(vom_enc_value(&enc, &t.asked, &caveat, NULL) == 0);
+    TAP_IS(rpc_request_put(&enc, &t.asked, &items.item[2].request) == 0);
+    vom_enc_done(&enc);
+    arena_done(&a);
+    recording_items_done(&items);
+    buf_done(&c2s);
+}
+
+static bool is_asked(void *arg)
+{
+    struct raw_flow *f = raw_flow_at(&t.peer, 1);
+
+    return f != NULL && f->in.len >= t.asked.len;
+}
+
+/* The discharger is asked while the call's own flow waits; it answers what was recorded. */
+static void answer_discharger(void)
+{
+    struct json_object *flow = recording_flow(recording_named("discharge"), 1);
+    struct buf s2c = recording_bytes(flow, false);
+    struct raw_flow *f;
+
+    TAP_OK(raw_until(t.rig.w, is_asked, NULL, 30000), "no discharge is asked for");
+    f = raw_flow_at(&t.peer, 1);
+    if (f != NULL) {
+        TAP_IS(raw_flow_at(&t.peer, 0)->in.len == 0);
+        TAP_OK(span_equal(buf_span(&f->in), buf_span(&t.asked)), "other bytes to the discharger");
+        raw_write(f, buf_span(&s2c));
+        raw_close(f);
+        raw_flow_free(f);
+    }
+    buf_done(&s2c);
 }
 
 /* ---- calls that come to a flow ---- */
@@ -132,39 +259,56 @@ static int32_t results_wanted(struct json_object *recording, const struct record
     return RPC_ANY_RESULTS;
 }
 
+/* The call itself, with the recorded arguments and credentials. */
+static void call_as_recorded(const char *id, const struct recording_items *said, int32_t n_results,
+                             struct tcall *c)
+{
+    const struct rpc_request *rq = &said->item[0].request;
+    size_t extra = rq->has_blessing + rq->n_discharges; /* values before the arguments */
+    struct vom_value args[CALL_ARGS];
+    char name[512], method[64];
+    struct tcall_how how = {
+        .name = name,
+        .method = method,
+        .args = args,
+        .n_args = rq->n_args,
+        .opts = {.timeout = rq->timeout != 0 ? rq->timeout : RPC_TIMEOUT_OF_SERVER,
+                 .n_results = n_results,
+                 .streaming = said->n != 2 + extra + rq->n_args},
+        .no_items = strcmp(id, "stream-server-unread") == 0,
+    };
+
+    snprintf(name, sizeof name, "/%s%.*s", t.peer.endpoint, SPAN_ARG(rq->suffix));
+    snprintf(method, sizeof method, "%.*s", SPAN_ARG(rq->method));
+    for (size_t i = 0; i < rq->n_args && i < CALL_ARGS; i++)
+        args[i] = said->item[1 + extra + i].value;
+    if (rq->has_blessing) {
+        t.granter.blessing = &said->item[1].value;
+        how.opts.granter = &t.granter.granter;
+    }
+    if (rq->n_discharges > 0) {
+        indebted_begin();
+        how.opts.identity = t.indebted;
+    }
+    tcall_init(c);
+    TAP_IS(tcall_start(c, rpc_runtime_client(t.rig.rt), &how));
+    if (rq->n_discharges > 0 && rpc_runtime_stats(t.rig.rt)->discharges == 0)
+        answer_discharger();
+    if (how.opts.streaming)
+        send_items(c, said);
+}
+
 static void play_call(const char *id, struct json_object *recording, struct json_object *flow)
 {
     struct buf c2s = recording_bytes(flow, true), s2c = recording_bytes(flow, false);
-    struct vom_value args[CALL_ARGS];
     struct recording_items said, answer;
-    const struct rpc_request *rq = &said.item[0].request;
     struct arrival a = {.len = c2s.len};
-    struct tcall_how how = {.args = args};
-    bool streams, cancels = strncmp(id, "cancel", 6) == 0 && strncmp(id, "cache", 5) != 0;
-    char name[512], method[64];
+    bool cancels = strncmp(id, "cancel", 6) == 0 && strncmp(id, "cache", 5) != 0;
     struct tcall c;
 
     recording_read(&said, buf_span(&c2s), true);
     recording_read(&answer, buf_span(&s2c), false);
-    streams = said.n > 2 + rq->n_args || (said.n == 1 + rq->n_args);
-    snprintf(name, sizeof name, "/%s%.*s", t.peer.endpoint, SPAN_ARG(rq->suffix));
-    snprintf(method, sizeof method, "%.*s", SPAN_ARG(rq->method));
-    how.name = name;
-    how.method = method;
-    how.n_args = rq->n_args;
-    for (size_t i = 0; i < rq->n_args && i < CALL_ARGS; i++)
-        args[i] = said.item[1 + i].value;
-    how.opts = (struct rpc_call_opts){
-        .timeout = rq->timeout != 0 ? rq->timeout : RPC_TIMEOUT_OF_SERVER,
-        .n_results = results_wanted(recording, &answer),
-        .streaming = streams,
-    };
-    how.no_items = strcmp(id, "stream-server-unread") == 0;
-
-    tcall_init(&c);
-    TAP_IS(tcall_start(&c, rpc_runtime_client(t.rig.rt), &how));
-    if (streams)
-        send_items(&c, &said);
+    call_as_recorded(id, &said, results_wanted(recording, &answer), &c);
     TAP_OK(raw_until(t.rig.w, has_arrived, &a, 5000), "the call does not come");
     raw_run(t.rig.w, 1);
     if (a.flow != NULL) {
@@ -211,15 +355,20 @@ static void play_failure(struct json_object *recording)
         .args = &arg,
         .n_args = 1,
     };
+    const char *id = vec_str(recording, "id");
     char name[512];
     struct tcall c;
 
     /* A server that is there, and is not the one that is wanted. */
-    if (strcmp(vec_str(recording, "id"), "auth-remoteid") == 0) {
+    if (strcmp(id, "auth-remoteid") == 0)
+        how.opts.server_pattern = span_str("somebodyelse");
+    else if (strcmp(id, "blessing-refused") == 0)
+        how.opts.granter = &t.granter.granter;
+    if (how.opts.server_pattern.len > 0 || how.opts.granter != NULL) {
         snprintf(name, sizeof name, "/%s//x", t.peer.endpoint);
         how.name = name;
-        how.opts.server_pattern = span_str("somebodyelse");
     }
+    t.granter.blessing = NULL;
     tcall_init(&c);
     TAP_IS(tcall_start(&c, rpc_runtime_client(t.rig.rt), &how));
     TAP_OK(raw_until(t.rig.w, tcall_is_done, &c, 5000), "the call does not end");
@@ -236,11 +385,6 @@ static void play_failure(struct json_object *recording)
 static const struct {
     const char *id, *why;
 } skips[] = {
-    {"blessing", "the client grants no blessings"},
-    {"blessing-unbound", "the client grants no blessings"},
-    {"blessing-refused", "the client grants no blessings"},
-    {"discharge", "the client fetches no discharges"},
-    {"discharge-cached", "the client fetches no discharges"},
     {"noname", "among the conversations about names"},
 };
 
