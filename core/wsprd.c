@@ -92,8 +92,8 @@ static const struct config_option option_rows[] = {
      "origins act under a blessing of their account's identity, with a key\n"
      "of their own; else under the account's identity itself",
      0, 0},
-    {"bless-lifetime", CONFIG_INT, AT(bless_lifetime), "86400", "SECONDS",
-     "how long such a blessing is good; it is renewed in time", 1, 1000000000},
+    {"bless-lifetime", CONFIG_DURATION, AT(bless_lifetime), "24h", "TIME",
+     "how long such a blessing is good; it is renewed in time", CLOCK_S, INT64_MAX / 4},
     {"test-identities", CONFIG_BOOL, AT(test_identities), "false", NULL,
      "for tests only: accept identities that anybody can claim", 0, 0},
     {"legacy-peers", CONFIG_BOOL, AT(legacy_peers), LEGACY_DEFAULT, NULL,
@@ -340,7 +340,7 @@ static int start_accounts(struct daemon *d, struct err *err)
         .host = d->identity,
         .folder = accounts_folder(d, path, sizeof path),
         .raw = !d->settings.bless_origins,
-        .lifetime = d->settings.bless_lifetime * CLOCK_S,
+        .lifetime = d->settings.bless_lifetime,
         .placeholders = d->settings.test_identities,
     };
 

@@ -36,7 +36,7 @@ static const struct config_table global_table = CLI_TABLE(global_rows);
 /* In the order of the help. */
 static const struct cli_command *const commands[] = {
     &cli_call, &cli_signature, &cli_ping,    &cli_resolve,  &cli_unresolve,
-    &cli_glob, &cli_mount,     &cli_unmount, &cli_identity,
+    &cli_glob, &cli_mount,     &cli_unmount, &cli_identity, &cli_accounts,
 };
 
 #define N_COMMANDS (sizeof commands / sizeof commands[0])

@@ -103,7 +103,7 @@ struct cli_command {
 };
 
 extern const struct cli_command cli_call, cli_signature, cli_resolve, cli_unresolve, cli_glob,
-    cli_mount, cli_unmount, cli_identity, cli_ping;
+    cli_mount, cli_unmount, cli_identity, cli_ping, cli_accounts;
 
 #define CLI_TABLE(rows)                                                                            \
     {                                                                                              \
