@@ -23,6 +23,7 @@
 #include "loop/signal.h"
 #include "loop/worker.h"
 #include "rpc/client.h"
+#include "rpc/publisher.h"
 #include "rpc/resolve.h"
 #include "rpc/runtime.h"
 #include "security/identity.h"
@@ -44,6 +45,7 @@
 struct settings {
     int64_t port;
     const char *vproxy, *peer_listen, *peer_advertise;
+    int64_t max_servers, max_names, max_pending;
     const char *plugin_dir;
     const char *plugins;
     const char *state_dir;
@@ -75,6 +77,12 @@ static const struct config_option option_rows[] = {
      "what their endpoints say instead, for a machine behind NAT or with a name;\n"
      "port 0 is the port of peer-listen",
      0, 0},
+    {"max-servers", CONFIG_INT, AT(max_servers), "128", "N", "objects that one page may serve", 1,
+     1000000},
+    {"max-names", CONFIG_INT, AT(max_names), "256", "N", "names that one of them may have", 1,
+     RPC_PUBLISH_NAMES},
+    {"max-pending", CONFIG_INT, AT(max_pending), "1024", "N",
+     "calls of its objects that one page may leave unanswered", 1, 1000000},
     {"no-embedded", CONFIG_BOOL, AT(no_embedded), "false", NULL,
      "without roots of names: do not run a mount table and the\nsample service inside", 0, 0},
     {"state-dir", CONFIG_STRING, AT(state_dir), "", "DIR",
@@ -368,6 +376,9 @@ static int start_gateway(struct daemon *d, struct err *err)
         .associate_from = d->settings.associate_from,
         .allowed_origins = d->settings.allowed_origins,
         .strict_utf8 = d->settings.strict_utf8,
+        .limits = {.servers_per_conn = (uint32_t)d->settings.max_servers,
+                   .names_per_server = (uint32_t)d->settings.max_names,
+                   .invocations = (uint32_t)d->settings.max_pending},
     };
     int r;
 

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "gateway/server.h"
 #include "rpc/publisher.h"
+#include "security/identity.h"
 
 #define SERVER_QUEUE_MAX  64
 #define SERVER_STOP_GRACE CLOCK_S /* for calls whose arguments are still coming in */
@@ -28,6 +29,7 @@ struct server_op {
     struct list node;
     enum server_op_kind kind;
     struct gateway_service *service;
+    struct security_private *identity; /* of the connection when it asked; NULL: the runtime's */
     void (*served)(void *arg, const struct wspr_fault *fault, const char *endpoint);
     void (*stopped)(void *arg);
     void *arg;
@@ -41,6 +43,7 @@ static void op_free(struct server_op *op)
 {
     list_remove(&op->node);
     gateway_service_free(op->service);
+    security_private_unref(op->identity);
     free(op);
 }
 
@@ -270,12 +273,9 @@ static int listen_directly(struct wspr_server *s, struct err *err)
 
 static int start_listening(struct wspr_server *s, struct err *err)
 {
-    struct rpc_server_opts opts = {0};
+    struct rpc_server_opts opts = {.identity = op_first(s)->identity};
     struct rpc_dispatcher dispatcher = {dispatch, s};
-    int r = gateway_conn_identity(s->conn, &opts.identity, err);
-
-    if (r == 0)
-        r = rpc_server_new(s->gw->runtime, &opts, &dispatcher, &s->rpc, err);
+    int r = rpc_server_new(s->gw->runtime, &opts, &dispatcher, &s->rpc, err);
     if (r < 0)
         return r;
     if (s->gw->proxy == NULL)
@@ -474,11 +474,14 @@ int wspr_server_serve(struct wspr_server *s, const struct wspr_span *name,
                       void *arg, char *error, size_t error_size)
 {
     struct gateway_service *described = NULL;
+    struct security_private *identity = NULL;
     struct server_op *op = NULL;
     struct err e = ERR_INIT;
     int r = gateway_service_read(span_of(service->p, service->len), s->gw->limits.service_bytes,
                                  &described, &e);
 
+    if (r == 0 && gateway_conn_identity(s->conn, &identity, &e) < 0)
+        r = WSPR_EBADARG; /* what the connection is to be has no identity now */
     if (r == 0) {
         r = queue_op(s, OP_SERVE, span_of(name->p, name->len), &op);
         if (r < 0)
@@ -492,6 +495,7 @@ int wspr_server_serve(struct wspr_server *s, const struct wspr_span *name,
         return r;
     }
     op->service = described;
+    op->identity = identity != NULL ? security_private_ref(identity) : NULL;
     op->served = done;
     op->arg = arg;
     return 0;

@@ -82,8 +82,8 @@ WSPR_API void *wspr_server_state(const struct wspr_server *server);
  * there are (spec: websocket 9); it counts the first time and is only checked later. Operations of
  * one server run in order. done is called exactly once, later: with the endpoint (no leading slash,
  * ends in NUL) once the server listens - mounting goes on by itself - or with a fault. Returns an
- * error only if done will not be called: WSPR_ETYPE or another with a sentence in error if the
- * description cannot be read, WSPR_ENOMEM, WSPR_ELIMIT.
+ * error only if done will not be called, with a sentence in error: WSPR_EBADARG for what cannot be
+ * served, WSPR_ENOMEM, WSPR_ELIMIT, or another if the description cannot be read.
  */
 WSPR_API int wspr_server_serve(struct wspr_server *server, const struct wspr_span *name,
                                const struct wspr_span *service,

@@ -45,6 +45,27 @@ static void test_call(void)
     serving_end();
 }
 
+/* Once the signature is known, a call is one message of each page, and three frames in all. */
+static void test_one_round_trip(void)
+{
+    const struct gateway_stats *s;
+    struct gateway_stats before;
+
+    serving_begin(NULL);
+    pick(0, "{\"results\":[1]}", 0, "[1]");
+    s = serving_stats();
+    before = *s;
+    for (long long i = 1; i <= 10; i++)
+        pick(i, "{\"results\":[1]}", 0, "[1]");
+    TAP_OK(s->messages_in - before.messages_in == 20, "%llu messages of pages",
+           (unsigned long long)(s->messages_in - before.messages_in));
+    TAP_OK(s->frames_out - before.frames_out == 30, "%llu frames to pages",
+           (unsigned long long)(s->frames_out - before.frames_out));
+    TAP_IS(s->signatures_fetched == before.signatures_fetched);
+    TAP_IS(s->invocations - before.invocations == 10);
+    serving_end();
+}
+
 /* A page calls its own object; flow ids of both sides are equal and do not collide. */
 static void test_own_object(void)
 {
@@ -308,6 +329,7 @@ static void test_relay_that_is_none(void)
 
 static const struct tap_case cases[] = {
     {"a call and its answer", test_call},
+    {"a call is one round trip to the page", test_one_round_trip},
     {"a page calls its own object", test_own_object},
     {"every form of a response", test_responses},
     {"responses to nothing are dropped", test_late_responses},
