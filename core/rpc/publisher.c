@@ -179,14 +179,20 @@ static void pair_free(struct publish_pair *q)
         loop_worker_later(p->rt->worker, &p->task);
 }
 
-/* Somewhere between half and all of a delay. */
-static int64_t spread(int64_t delay)
+/* Somewhere below a time. */
+static int64_t any_of(int64_t time)
 {
     uint32_t r = 0;
 
     if (gnutls_rnd(GNUTLS_RND_NONCE, &r, sizeof r) < 0)
         r = 0;
-    return delay / 2 + (int64_t)((double)(delay / 2) * (r / 4294967296.0));
+    return (int64_t)((double)time * (r / 4294967296.0));
+}
+
+/* Somewhere between half and all of a delay. */
+static int64_t spread(int64_t delay)
+{
+    return delay / 2 + any_of(delay / 2);
 }
 
 static int64_t retry_delay(unsigned failures)
@@ -222,8 +228,8 @@ static void pair_mounted(struct publish_pair *q)
     q->until = loop_worker_now(q->p->rt->worker) + q->p->ttl * CLOCK_S;
     if (first)
         pair_log(q, LOG_LEVEL_INFO, "mounted");
-    /* The first one is spread widely, as many names may have begun together. */
-    pair_wait(q, first ? spread(q->p->period) : q->p->period - spread(q->p->period / 6));
+    /* Many names may have begun together: the second time each has a place in the period. */
+    pair_wait(q, first ? any_of(q->p->period) : q->p->period - any_of(q->p->period / 32));
 }
 
 static void pair_not_mounted(struct publish_pair *q)
