@@ -6,6 +6,8 @@
  *       |                                                                          |
  *       +--> told to the caller, if the pattern ends there or following failed     +--> queue
  *
+ * What needs no following, an object that the pattern ends at, is told as it comes and never queued.
+ *
  * The first mount table that answers decides. What one fails with is told with the entry, and the
  * listing goes on with the next.
  */
@@ -209,25 +211,24 @@ static int entry_servers(struct rpc_glob *g, struct vom_value *ret)
     return r;
 }
 
-/* Tells the entry to the caller. False if there is nothing to go on with. */
-static bool glob_tell(struct rpc_glob *g, const struct err *err)
+/* Tells the caller of a name. False if there is nothing to go on with. */
+static bool glob_tell_name(struct rpc_glob *g, struct span name, const struct vom_value *servers,
+                           const struct err *err)
 {
-    struct buf name = BUF_INIT(2 * RPC_RESOLVE_MAX);
-    struct vom_value servers;
-    struct rpc_glob_entry told = {.servers = &servers, .err = err};
+    struct buf full = BUF_INIT(2 * RPC_RESOLVE_MAX);
+    struct rpc_glob_entry told = {.servers = servers, .err = err};
 
-    arena_reset(&g->arena);
-    naming_name_join(&name, buf_span(&g->prefix), span_of(g->entry->bytes, g->entry->name_len));
-    if (buf_error(&name) != 0 || entry_servers(g, &servers) < 0) {
-        buf_done(&name);
+    naming_name_join(&full, buf_span(&g->prefix), name);
+    if (buf_error(&full) != 0) {
+        buf_done(&full);
         glob_fail(g, WSPR_ENOMEM, "out of memory");
         return false;
     }
-    told.name = buf_span(&name);
+    told.name = buf_span(&full);
     g->busy = true;
     g->ops->entry(g->arg, &told);
     g->busy = false;
-    buf_done(&name);
+    buf_done(&full);
     if (g->cancelled)
         glob_free(g);
     else if (g->aborted)
@@ -235,6 +236,19 @@ static bool glob_tell(struct rpc_glob *g, const struct err *err)
     else
         return true;
     return false;
+}
+
+/* The same of the entry that was followed. */
+static bool glob_tell(struct rpc_glob *g, const struct err *err)
+{
+    struct vom_value servers;
+
+    arena_reset(&g->arena);
+    if (entry_servers(g, &servers) < 0) {
+        glob_fail(g, WSPR_ENOMEM, "out of memory");
+        return false;
+    }
+    return glob_tell_name(g, span_of(g->entry->bytes, g->entry->name_len), &servers, err);
 }
 
 /* ---- following one entry ---- */
@@ -268,6 +282,47 @@ static void glob_started(void *arg, struct rpc_call *call)
     g->query_began = true;
 }
 
+/* Whether a server is an object that the pattern ends at: there is nothing below it to list. */
+static bool is_leaf(const struct naming_glob *rest, struct span server)
+{
+    struct span address, suffix;
+
+    naming_name_split(server, &address, &suffix);
+    return naming_glob_is_finished(rest) && suffix.len >= 2 && suffix.p[0] == '/' &&
+           suffix.p[1] == '/';
+}
+
+/*
+ * Whether nothing is to be asked about an entry, so that it need not wait in the queue: most are of
+ * this kind, and a table may have very many of them.
+ */
+static bool needs_nothing(const struct naming_glob *rest, const struct vom_value *servers)
+{
+    for (size_t i = 0; i < vom_value_len(servers); i++) {
+        struct vom_value server = vom_value_at(servers, i);
+        struct span name = vom_value_field(&server, "Server").s;
+
+        /* The first one decides; the queue leaves out what is no name at all. */
+        if ((i == 0 && !is_leaf(rest, name)) || memchr(name.p, 0, name.len) != NULL)
+            return false;
+    }
+    return true;
+}
+
+static int glob_found(struct rpc_glob *g, struct span name, const struct vom_value *servers,
+                      unsigned depth)
+{
+    struct naming_glob rest = naming_glob_skip(&g->pattern, count_parts(name.p, name.len));
+
+    if (!needs_nothing(&rest, servers))
+        return glob_queue(g, name, servers, depth);
+    if (++g->received > RPC_GLOB_ENTRIES)
+        return g->limit = WSPR_ELIMIT;
+    if (rest.len == 0)
+        glob_tell_name(g, name, servers, NULL); /* which may be the end of g */
+    return 0;
+}
+
 static int glob_item(void *arg, struct rpc_call *call, const struct rpc_value *v, struct err *err)
 {
     struct rpc_glob *g = arg;
@@ -292,7 +347,7 @@ static int glob_item(void *arg, struct rpc_call *call, const struct rpc_value *v
     naming_name_join(&name, span_of(g->entry->bytes, g->entry->name_len), found.s);
     r = buf_error(&name);
     if (r == 0)
-        r = glob_queue(g, buf_span(&name), &servers, depth);
+        r = glob_found(g, buf_span(&name), &servers, depth);
     buf_done(&name);
     return r < 0 ? err_set(err, r, "too many names") : 0;
 }
@@ -380,17 +435,15 @@ static void glob_resolved(void *arg, struct span names, const struct err *err)
 /* Looks for the mount tables of the entry's next server. */
 static void glob_next_server(struct rpc_glob *g)
 {
-    struct span server, address, suffix;
+    struct span server;
     uint32_t ttl;
 
     if (!entry_server(g->entry, &g->at, &server, &ttl)) {
         glob_followed(g);
         return;
     }
-    naming_name_split(server, &address, &suffix);
-    if (naming_glob_is_finished(&g->rest) && suffix.len >= 2 && suffix.p[0] == '/' &&
-        suffix.p[1] == '/') {
-        err_done(&g->error); /* an object, which has nothing below it */
+    if (is_leaf(&g->rest, server)) {
+        err_done(&g->error);
         glob_followed(g);
         return;
     }

@@ -483,6 +483,62 @@ static void runtime_stops(void)
     world_done(&w);
 }
 
+struct impatient {
+    struct rpc_glob *glob;
+    unsigned entries, enough;
+    bool done;
+};
+
+static void count_entry(void *arg, const struct rpc_glob_entry *e)
+{
+    struct impatient *i = arg;
+
+    if (++i->entries == i->enough)
+        rpc_glob_cancel(i->glob);
+}
+
+static void count_end(void *arg, const struct err *err)
+{
+    struct impatient *i = arg;
+
+    i->done = true;
+    TAP_OK(err == NULL, "%s", err != NULL ? err_text(err) : "");
+}
+
+static bool has_enough(void *arg)
+{
+    struct impatient *i = arg;
+
+    return i->done || (i->enough > 0 && i->entries >= i->enough);
+}
+
+/* Entries come while the table still sends; who has enough of them gets no more. */
+static void listing_cancelled(void)
+{
+    static const struct rpc_glob_ops ops = {count_entry, count_end};
+    static const unsigned enough[] = {1, 300, 2000, 0};
+    char name[32];
+    struct world w;
+
+    begin(&w);
+    for (unsigned i = 0; i < 3000; i++) {
+        /* Some are mount tables, which are followed. */
+        snprintf(name, sizeof name, "many/n%u", i);
+        world_mount(&w, &w.root, name, i % 1000 == 999 ? "{other}" : "{server}//", 1000);
+    }
+    for (size_t i = 0; i < sizeof enough / sizeof enough[0]; i++) {
+        struct impatient p = {.enough = enough[i]};
+
+        p.glob = rpc_glob(world_client(&w), span_str("many/*"), NULL, &ops, &p);
+        TAP_IS(p.glob != NULL);
+        TAP_IS(raw_until(w.c.w, has_enough, &p, 30000));
+        raw_run(w.c.w, 50);
+        TAP_OK(p.entries == (enough[i] > 0 ? enough[i] : 3000) && p.done == (enough[i] == 0),
+               "%u entries", p.entries);
+    }
+    world_done(&w);
+}
+
 const struct tap_case names_faults_cases[NAMES_FAULTS_CASES] = {
     {"one round trip", one_round_trip},     {"equal resolutions together", together},
     {"a server that moved", server_moved},  {"a mount table that dies", table_dies},
@@ -491,5 +547,5 @@ const struct tap_case names_faults_cases[NAMES_FAULTS_CASES] = {
     {"tables in a circle", loop_of_tables}, {"time to live", time_to_live},
     {"several tables", mounts_everywhere},  {"the runtime stops", runtime_stops},
     {"the next root", next_root},           {"a table on the way dies", middle_dies},
-    {"an owner that dies", owner_dies},
+    {"an owner that dies", owner_dies},     {"a listing that is cancelled", listing_cancelled},
 };
