@@ -39,7 +39,10 @@ static void conn_free(struct wspr_conn *c)
     ws_dec_done(&c->dec);
     free(c->head);
     free(c->origin);
+    free(c->plugins);
     free(c);
+    if (gw->n_draining > 0)
+        loop_worker_reap(gw->worker, &gw->drain_task);
     gw->stats.conns--;
     gateway_check_stopped(gw);
 }
@@ -54,15 +57,9 @@ void gateway_conn_check_gone(struct wspr_conn *c)
     c->busy++;
     for (unsigned i = 0; i < c->gw->n_hosts; i++) {
         struct wspr_host *h = c->gw->hosts[i];
-        struct conn_plugin *p = &c->plugins[i];
 
-        if (p->flows > 0) {
+        if (h != NULL && i < c->n_plugins && !gateway_plugin_close_conn(h, c))
             waiting = true;
-        } else if (p->open) {
-            p->open = false;
-            if (h->plugin.conn_close != NULL)
-                h->plugin.conn_close(h->ctx, c, p->state);
-        }
     }
     c->busy--;
     if (waiting || !list_empty(&c->calls) || !list_empty(&c->sig_waits))
@@ -138,6 +135,8 @@ static void conn_task(void *arg)
     if (c->phase == CONN_OPEN)
         gateway_conn_deliver_kept(c);
     gateway_conn_update_input(c);
+    if (c->gw->n_draining > 0)
+        loop_worker_reap(c->gw->worker, &c->gw->drain_task);
     gateway_conn_leave(c);
 }
 
@@ -169,7 +168,7 @@ static void conn_deadline(void *arg)
     struct wspr_conn *c = arg;
 
     if (c->phase == CONN_CLOSING) {
-        for (unsigned i = 0; i < c->gw->n_hosts; i++) {
+        for (unsigned i = 0; i < c->n_plugins; i++) {
             if (c->plugins[i].flows > 0)
                 log_write(c->gw->log, LOG_LEVEL_WARN, "gateway",
                           "conn=%" PRIu64 " plugin=%s: %u flows are not finished long after cancel",
@@ -498,12 +497,13 @@ static const struct loop_sock_ops conn_sock_ops = {
 
 static struct wspr_conn *conn_new(struct gateway *gw, const struct loop_addr *peer)
 {
-    struct wspr_conn *c = calloc(1, sizeof *c + gw->n_hosts * sizeof c->plugins[0]);
+    struct wspr_conn *c = calloc(1, sizeof *c);
 
     if (c == NULL)
         return NULL;
     c->head = malloc(sizeof *c->head);
-    if (c->head == NULL) {
+    if (c->head == NULL || gateway_conn_fit_plugins(c, gw->n_hosts) < 0) {
+        free(c->head);
         free(c);
         return NULL;
     }

@@ -75,6 +75,7 @@ static void gateway_free(struct gateway *gw)
         return;
     loop_timer_stop(&gw->stop_timer);
     loop_task_cancel(&gw->relief);
+    loop_task_cancel(&gw->drain_task);
     gateway_plugin_unload_all(gw);
     gateway_flow_free_spares(gw);
     loop_listener_free(gw->listener);
@@ -84,6 +85,7 @@ static void gateway_free(struct gateway *gw)
     buf_done(&gw->text);
     policy_done(&gw->associate_from);
     policy_done(&gw->allowed_origins);
+    free(gw->plugin_dir);
     free(gw->roots);
     free(gw->proxy);
     free(gw->peer_listen);
@@ -97,10 +99,10 @@ static bool gateway_is_busy(const struct gateway *gw)
     if (!list_empty(&gw->conns) || !list_empty(&gw->orphans))
         return true;
     for (unsigned i = 0; i < gw->n_hosts; i++) {
-        if (gw->hosts[i]->offloads > 0)
+        if (gw->hosts[i] != NULL && gw->hosts[i]->offloads > 0)
             return true;
     }
-    return false;
+    return !list_empty(&gw->leaving);
 }
 
 static void gateway_stopped(void *arg)
@@ -110,8 +112,8 @@ static void gateway_stopped(void *arg)
     void *stopped_arg = gw->stopped_arg;
 
     if (!gw->abandoned) {
-        if (gateway_is_busy(gw))
-            return; /* a plugin began something meanwhile */
+        if (gateway_is_busy(gw) || !gateway_plugins_close(gw))
+            return; /* a plugin began something meanwhile: its end comes back here */
         gateway_free(gw);
     }
     if (stopped != NULL)
@@ -150,6 +152,8 @@ static int keep_texts(struct gateway *gw, const struct gateway_opts *opts, struc
         r = keep_text(&gw->peer_listen,
                       opts->peer_listen != NULL ? opts->peer_listen : "127.0.0.1:0", err);
     if (r == 0)
+        r = keep_text(&gw->plugin_dir, opts->plugin_dir != NULL ? opts->plugin_dir : ".", err);
+    if (r == 0)
         r = keep_text(&gw->peer_advertise, opts->peer_advertise, err);
     if (r == 0 && opts->roots != NULL) {
         gw->roots = mem_strndup(opts->roots, strlen(opts->roots));
@@ -172,6 +176,34 @@ static int take_policies(struct gateway *gw, const struct gateway_opts *opts, st
     return r < 0 ? err_prefix(err, 0, "allowed-origins: ") : 0;
 }
 
+/* A broken plugin that is optional costs its own types, and a line in the log. */
+static int load_plugins(struct gateway *gw, const struct gateway_opts *opts, struct err *err)
+{
+    struct err e = ERR_INIT;
+    int r = 0;
+
+    for (size_t i = 0; i < opts->n_plugins && r == 0; i++)
+        r = gateway_plugin_load(gw, opts->plugins[i], opts->config, err);
+    for (size_t i = 0; i < opts->n_optional && r == 0; i++) {
+        if (gateway_plugin_load(gw, opts->optional[i], opts->config, &e) < 0) {
+            gw->stats.plugins_left_out++;
+            log_write(gw->log, LOG_LEVEL_WARN, "gateway", "plugin %s is left out: %s",
+                      opts->optional[i], err_text(&e));
+            err_done(&e);
+            e = ERR_INIT;
+        }
+    }
+    return r;
+}
+
+/* Ends a gateway that did not start; what its plugins began already has to come back first. */
+static void gateway_discard(struct gateway *gw)
+{
+    gw->stopping = true;
+    if (gateway_plugins_close(gw) && !gateway_is_busy(gw))
+        gateway_free(gw);
+}
+
 int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct err *err)
 {
     struct gateway *gw = calloc(1, sizeof *gw);
@@ -184,6 +216,7 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     gw->runtime = opts->runtime;
     gw->log = opts->log;
     gw->accounts = opts->accounts;
+    gw->check_only = opts->check_only;
     gw->strict_utf8 = opts->strict_utf8;
     gw->limits = opts->limits;
     limits_complete(&gw->limits);
@@ -191,6 +224,8 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     list_init(&gw->orphans);
     list_init(&gw->mounting);
     list_init(&gw->spare_flows);
+    list_init(&gw->leaving);
+    loop_task_init(&gw->drain_task, gateway_drain, gw);
     loop_task_init(&gw->stop_task, gateway_stopped, gw);
     loop_task_init(&gw->relief, gateway_relieve, gw);
     loop_timer_init(&gw->stop_timer, gw->worker, gateway_give_up, gw);
@@ -203,10 +238,10 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
         r = keep_texts(gw, opts, err);
     if (r == 0)
         r = take_policies(gw, opts, err);
-    for (size_t i = 0; i < opts->n_plugins && r == 0; i++)
-        r = gateway_plugin_load(gw, opts->plugin_dir, opts->plugins[i], err);
+    if (r == 0)
+        r = load_plugins(gw, opts, err);
     if (r < 0) {
-        gateway_free(gw);
+        gateway_discard(gw);
         return r;
     }
     *ret_gw = gw;

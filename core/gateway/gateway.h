@@ -19,6 +19,7 @@
 #include "base/span.h"
 
 struct accounts;
+struct config_file;
 struct gateway;
 struct loop_offload;
 struct loop_worker;
@@ -59,6 +60,7 @@ struct gateway_stats {
     uint64_t served, invocations, invocations_lost; /* lost: over without an answer of the page */
     uint64_t associations, associations_refused;
     uint64_t err_server_limit, err_name_limit, err_invocation_limit;
+    uint64_t plugins_left_out;
     uint64_t err_output; /* pages that were ended because of out_total */
     uint64_t conns, flows, servers, pending;
     uint64_t out_bytes; /* queued to all pages, or more: counted exactly beyond out_total only */
@@ -76,6 +78,10 @@ struct gateway_opts {
     const char *plugin_dir;
     const char *const *plugins; /* names, in the order in which they are loaded */
     size_t n_plugins;
+    const char *const *optional; /* the same, after those: one that does not load is left out */
+    size_t n_optional;
+    const struct config_file *config; /* for the sections of plugins; NULL: none */
+    bool check_only;   /* look at files and settings, but run no plugin; only for gateway_new */
     const char *roots; /* for the first frame: comma-separated; NULL: none */
     /* How pages' servers are reached: through a relay, or on an address of our own. */
     const char *proxy;          /* its name or endpoint; NULL or "": none */
@@ -93,13 +99,25 @@ struct gateway_opts {
     struct gateway_limits limits; /* zeros: defaults */
 };
 
-/* Loads the plugins. WSPR_EINVAL names the plugin and why it was refused. */
+/*
+ * Loads the plugins. WSPR_EINVAL names the plugin and why it was refused; what it began by then
+ * ends on the worker's loop, behind the scenes.
+ */
 int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct err *err);
 /*
  * Listens on "host:port". The text is that of spec websocket 1 for a port in use. WSPR_ENOTAUTH for
  * an address that other machines can reach: that needs TLS and a list of origins.
  */
 int gateway_listen(struct gateway *gw, const char *address, struct err *err);
+/*
+ * Loads a plugin anew, from its file as it is now and with its section of the configuration (may be
+ * NULL): the new instance takes new flows, the old one goes when its last has ended. After an error
+ * the old one stays. WSPR_ENOTFOUND if none of that name is loaded.
+ */
+int gateway_plugin_reload(struct gateway *gw, const char *name, const struct config_file *config,
+                          struct err *err);
+/* The same for every plugin whose file or section changed; logs each. How many failed. */
+unsigned gateway_reload(struct gateway *gw, const struct config_file *config);
 /* The port that the listener has. */
 uint16_t gateway_port(const struct gateway *gw);
 /*

@@ -27,26 +27,13 @@ const char *wspr_quote(char *out, size_t size, const char *text, size_t len)
     return log_quote(out, size, text, len);
 }
 
-/* ---- options: the rows' defaults, until there is a configuration file ---- */
-
-static const struct wspr_option *find_option(const struct wspr_host *h, const char *name)
-{
-    const char *row = (const char *)h->plugin.options;
-
-    for (size_t i = 0; i < h->plugin.n_options; i++, row += h->plugin.abi.option_size) {
-        const struct wspr_option *o = (const struct wspr_option *)(const void *)row;
-
-        if (strcmp(o->name, name) == 0)
-            return o;
-    }
-    return NULL;
-}
+/* ---- options: their texts fit their rows ---- */
 
 const char *wspr_option_string(struct wspr_host *h, const char *name)
 {
-    const struct wspr_option *o = find_option(h, name);
+    const char *text = plugin_values_find(&h->values, &h->plugin, name);
 
-    return o != NULL && o->def != NULL ? o->def : "";
+    return text != NULL ? text : "";
 }
 
 int64_t wspr_option_int(struct wspr_host *h, const char *name)
@@ -56,10 +43,11 @@ int64_t wspr_option_int(struct wspr_host *h, const char *name)
 
 int wspr_option_bool(struct wspr_host *h, const char *name)
 {
-    const char *v = wspr_option_string(h, name);
+    static const struct config_option rows[] = {{"", CONFIG_BOOL, 0, NULL, NULL, NULL, 0, 0}};
+    static const struct config_table table = {rows, 1};
+    bool on = false;
 
-    return strcmp(v, "true") == 0 || strcmp(v, "yes") == 0 || strcmp(v, "on") == 0 ||
-           strcmp(v, "1") == 0;
+    return config_set(&table, &on, "", wspr_option_string(h, name), NULL) == 0 && on;
 }
 
 /* ---- posts and work ---- */
@@ -72,9 +60,41 @@ struct host_work {
     void *arg;
 };
 
+struct host_post {
+    struct wspr_host *host;
+    void (*fn)(void *arg);
+    void *arg;
+};
+
+/* Back on the loop: the plugin is there as long as a call or work is under way. */
+static void post_run(void *arg)
+{
+    struct host_post post = *(struct host_post *)arg;
+
+    free(arg);
+    post.fn(post.arg);
+    pthread_mutex_lock(&post.host->lock);
+    post.host->posts--;
+    pthread_mutex_unlock(&post.host->lock);
+    gateway_host_settled(post.host);
+}
+
 int wspr_post(struct wspr_host *h, void (*fn)(void *arg), void *arg)
 {
-    return loop_worker_post(h->gw->worker, fn, arg);
+    struct host_post *post = malloc(sizeof *post);
+    int r;
+
+    if (post == NULL)
+        return WSPR_ENOMEM;
+    *post = (struct host_post){h, fn, arg};
+    pthread_mutex_lock(&h->lock);
+    r = h->closing ? WSPR_ECLOSED : loop_worker_post(h->gw->worker, post_run, post);
+    if (r == 0)
+        h->posts++;
+    pthread_mutex_unlock(&h->lock);
+    if (r < 0)
+        free(post);
+    return r;
 }
 
 static void work_run(void *arg)
@@ -87,19 +107,22 @@ static void work_run(void *arg)
 static void work_done(void *arg, int status)
 {
     struct host_work *w = arg;
-    struct gateway *gw = w->host->gw;
+    struct wspr_host *h = w->host;
 
-    w->host->offloads--;
     w->done(w->arg);
     free(w);
-    gateway_check_stopped(gw);
+    h->offloads--;
+    gateway_host_settled(h);
 }
 
 int wspr_offload(struct wspr_host *h, void (*work)(void *arg), void (*done)(void *arg), void *arg)
 {
-    struct host_work *w = malloc(sizeof *w);
+    struct host_work *w;
     int r;
 
+    if (h->closing)
+        return WSPR_ECLOSED;
+    w = malloc(sizeof *w);
     if (w == NULL)
         return WSPR_ENOMEM;
     w->host = h;

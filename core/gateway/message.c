@@ -92,6 +92,31 @@ static void dispatch_new(struct wspr_conn *c, const struct gateway_claim *claim,
     gateway_flow_leave(f);
 }
 
+/* Whether the flow's plugin is an instance that the other one has replaced. */
+static bool is_former(const struct wspr_host *owner, const struct wspr_host *now)
+{
+    return owner->replaced && strcmp(owner->name, now->name) == 0;
+}
+
+/* A former instance keeps its flows, and so what comes for them. */
+static struct gateway_claim claim_of(const struct gateway_claim *claim, const struct wspr_flow *f,
+                                     uint32_t type)
+{
+    struct gateway_claim own = *claim;
+
+    if (!is_former(f->host, claim->host))
+        return own;
+    for (size_t i = 0; i < f->host->plugin.n_claims; i++) {
+        const struct wspr_claim *c = plugin_file_claim(&f->host->plugin, i);
+
+        if (c->type == type) {
+            own.host = f->host;
+            own.claim = *c;
+        }
+    }
+    return own;
+}
+
 /* The flow that the message belongs to: one of our side first (spec: 12). */
 static struct wspr_flow *find_used(struct wspr_conn *c, const struct gateway_claim *claim,
                                    int64_t id)
@@ -101,7 +126,8 @@ static struct wspr_flow *find_used(struct wspr_conn *c, const struct gateway_cla
     for (size_t i = 0; i < 2; i++) {
         struct wspr_flow *f = gateway_flow_find(c, id, openers[i]);
 
-        if (f != NULL && ((claim->claim.flags & WSPR_OWN) == 0 || f->host == claim->host))
+        if (f != NULL && ((claim->claim.flags & WSPR_OWN) == 0 || f->host == claim->host ||
+                          is_former(f->host, claim->host)))
             return f;
     }
     return NULL;
@@ -112,7 +138,12 @@ static void dispatch_uses(struct wspr_conn *c, const struct gateway_claim *claim
                           const struct wspr_msg *msg)
 {
     struct wspr_flow *f = find_used(c, claim, msg->id);
+    struct gateway_claim own;
 
+    if (f != NULL && f->host->replaced) {
+        own = claim_of(claim, f, msg->type);
+        claim = &own;
+    }
     if (f == NULL || gateway_plugin_open_conn(claim->host, c) < 0) {
         c->gw->stats.dropped_messages++;
         return;

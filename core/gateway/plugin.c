@@ -1,72 +1,51 @@
 /*
- * Loading plugins. Nothing but the three frozen members of the version block is read before the
- * version is accepted; then the tables are stepped through by the sizes that the plugin states.
+ * Plugins on a worker: from their files into the dispatch table, and out again.
+ *
+ *     file -> version, tables, options -> claims -> load -> (connections, flows) -> unload
+ *
+ * An instance goes only when nothing of it is under way: no flow, no work, no posted call. One
+ * whose load failed, or that was replaced, waits for that in gw->leaving or in its slot.
  */
 #include "config.h"
 
-#include <dlfcn.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/mem.h"
 #include "gateway/private.h"
 
 #define PLUGIN_PATH_MAX 4096
 
-/* A file that others may write would run their code in this process. */
-static int check_owner(const char *path, struct err *err)
+static int clash(const struct wspr_host *h, unsigned type, struct err *err)
 {
-    struct stat st;
-
-    if (stat(path, &st) < 0)
-        return err_set(err, WSPR_ENOTFOUND, "no such file: %s", path);
-    if ((st.st_uid != 0 && st.st_uid != geteuid()) || (st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-        return err_set(err, WSPR_ENOTAUTH,
-                       "%s is refused: it must belong to root or to this user and be writable by "
-                       "nobody else",
-                       path);
-    return 0;
+    return err_set(err, WSPR_EEXISTS, "message type %u is claimed by %s and by %s", type,
+                   h->gw->claims[type].host->name, h->name);
 }
 
-static int check_version(const struct wspr_abi *abi, const char *path, struct err *err)
+int gateway_host_check_claims(const struct wspr_host *h, const struct wspr_host *except,
+                              struct err *err)
 {
-    if (abi->major != WSPR_ABI_MAJOR || abi->minor > WSPR_ABI_MINOR)
-        return err_set(err, WSPR_EINVAL,
-                       "%s is built for plugin ABI %u.%u, this program offers %d.%d", path,
-                       abi->major, abi->minor, WSPR_ABI_MAJOR, WSPR_ABI_MINOR);
-    if (abi->abi_size < sizeof *abi || abi->plugin_size < offsetof(struct wspr_plugin, load) ||
-        abi->claim_size < sizeof(struct wspr_claim) ||
-        abi->option_size < sizeof(struct wspr_option))
-        return err_set(err, WSPR_EINVAL, "%s has a malformed version block", path);
-    return 0;
-}
+    for (size_t i = 0; i < h->plugin.n_claims; i++) {
+        unsigned type = plugin_file_claim(&h->plugin, i)->type;
+        const struct wspr_host *owner = h->gw->claims[type].host;
 
-/* Enters the claims into the dispatch table; all or none. */
-static int take_claims(struct wspr_host *h, struct err *err)
-{
-    struct gateway *gw = h->gw;
-    const char *row = (const char *)h->plugin.claims;
-
-    for (size_t i = 0; i < h->plugin.n_claims; i++, row += h->plugin.abi.claim_size) {
-        const struct wspr_claim *c = (const struct wspr_claim *)(const void *)row;
-        unsigned use = c->flags & 3;
-
-        if (c->type >= GATEWAY_TYPES || c->handle == NULL || use == 0)
-            return err_set(err, WSPR_EINVAL, "plugin %s makes a malformed claim of type %u",
-                           h->name, c->type);
-        if (gw->claims[c->type].host != NULL)
-            return err_set(err, WSPR_EEXISTS, "message type %u is claimed by %s and by %s", c->type,
-                           gw->claims[c->type].host->name, h->name);
-        gw->claims[c->type].host = h;
-        gw->claims[c->type].claim = *c;
+        if (owner != NULL && owner != except)
+            return clash(h, type, err);
     }
     return 0;
 }
 
-static void drop_claims(struct wspr_host *h)
+void gateway_host_take_claims(struct wspr_host *h)
+{
+    for (size_t i = 0; i < h->plugin.n_claims; i++) {
+        const struct wspr_claim *c = plugin_file_claim(&h->plugin, i);
+
+        h->gw->claims[c->type].host = h;
+        h->gw->claims[c->type].claim = *c;
+    }
+}
+
+void gateway_host_drop_claims(struct wspr_host *h)
 {
     for (size_t i = 0; i < GATEWAY_TYPES; i++) {
         if (h->gw->claims[i].host == h)
@@ -74,113 +53,247 @@ static void drop_claims(struct wspr_host *h)
     }
 }
 
+/* The code stays mapped: sanitizers want names, and threads of the plugin may still be in it. */
 static void host_free(struct wspr_host *h)
 {
     if (h == NULL)
         return;
-    drop_claims(h);
-    /* The code stays mapped: sanitizers want names, and nothing is loaded twice. */
+    gateway_host_drop_claims(h);
+    gateway_host_stop(h);
+    list_remove(&h->leaving);
+    plugin_values_done(&h->values);
+    pthread_mutex_destroy(&h->lock);
     free(h->name);
     free(h);
 }
 
-int gateway_plugin_add(struct gateway *gw, const struct wspr_plugin *plugin, const char *name,
-                       void *handle, struct err *err)
+/* A slot that no instance has; the connections that there are get room for it. */
+static int find_slot(struct wspr_host *h, struct err *err)
 {
-    struct wspr_host *h;
-    size_t size = plugin->abi.plugin_size;
-    int r;
+    struct gateway *gw = h->gw;
+    unsigned i = 0;
 
-    if (gw->n_hosts == GATEWAY_PLUGINS)
+    while (i < gw->n_hosts && gw->hosts[i] != NULL)
+        i++;
+    if (i == GATEWAY_PLUGINS)
         return err_set(err, WSPR_ELIMIT, "more than %d plugins", GATEWAY_PLUGINS);
-    h = calloc(1, sizeof *h);
-    if (h == NULL)
-        return err_set(err, WSPR_ENOMEM, "out of memory");
-    h->gw = gw;
-    h->handle = handle;
-    h->index = gw->n_hosts;
-    list_init(&h->posts);
-    list_init(&h->timers);
-    memcpy(&h->plugin, plugin, size < sizeof h->plugin ? size : sizeof h->plugin);
-    h->name = mem_strndup(name, strlen(name));
-    if (h->name == NULL) {
-        host_free(h);
-        return err_set(err, WSPR_ENOMEM, "out of memory");
+    LIST_FOREACH (node, &gw->conns) {
+        if (gateway_conn_fit_plugins(LIST_OBJECT(node, struct wspr_conn, node), i + 1) < 0)
+            return err_set(err, WSPR_ENOMEM, "out of memory");
     }
-    if (h->plugin.name == NULL || strcmp(h->plugin.name, name) != 0) {
-        r = err_set(err, WSPR_EINVAL, "plugin %s calls itself %s", name,
-                    h->plugin.name != NULL ? h->plugin.name : "nothing");
-        host_free(h);
-        return r;
-    }
-    r = take_claims(h, err);
-    if (r == 0 && h->plugin.load != NULL) {
-        r = h->plugin.load(h, &h->ctx);
-        if (r < 0)
-            err_set(err, r, "plugin %s does not load: %s", name, err_code_text(r));
-    }
-    if (r < 0) {
-        gateway_host_stop(h);
-        host_free(h);
-        return r;
-    }
-    gw->hosts[gw->n_hosts++] = h;
+    h->index = i;
     return 0;
 }
 
-int gateway_plugin_load(struct gateway *gw, const char *dir, const char *name, struct err *err)
+int gateway_host_new(struct gateway *gw, const struct plugin_file *file,
+                     const struct config_file *config, struct wspr_host **ret_h, struct err *err)
 {
-    char path[PLUGIN_PATH_MAX];
-    const struct wspr_plugin *plugin;
-    wspr_plugin_entry_fn *entry;
-    void *handle;
+    struct wspr_host *h = calloc(1, sizeof *h);
     int r;
 
-    if (strchr(name, '/') != NULL ||
-        snprintf(path, sizeof path, "%s/%s.so", dir, name) >= (int)sizeof path)
-        return err_set(err, WSPR_EINVAL, "malformed plugin name \"%s\"", name);
-    r = check_owner(dir, err);
+    if (h == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    pthread_mutex_init(&h->lock, NULL);
+    h->gw = gw;
+    h->file = *file;
+    h->plugin = file->plugin;
+    list_init(&h->timers);
+    list_init(&h->leaving);
+    h->name = mem_strndup(h->plugin.name, strlen(h->plugin.name));
+    r = h->name != NULL ? 0 : err_set(err, WSPR_ENOMEM, "out of memory");
     if (r == 0)
-        r = check_owner(path, err);
-    if (r < 0)
+        r = plugin_values_read(&h->values, &h->plugin, config, err);
+    if (r == 0)
+        r = find_slot(h, err);
+    if (r < 0) {
+        host_free(h);
         return r;
-    handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-    if (handle == NULL)
-        return err_set(err, WSPR_EINVAL, "cannot load a plugin: %s", dlerror());
-    *(void **)(void *)&entry = dlsym(handle, "wspr_plugin_entry");
-    plugin = entry != NULL ? entry() : NULL;
-    if (plugin == NULL)
-        r = err_set(err, WSPR_EINVAL, "%s is no wspr plugin: it has no wspr_plugin_entry", path);
+    }
+    *ret_h = h;
+    return 0;
+}
+
+int gateway_host_load(struct wspr_host *h, struct err *err)
+{
+    struct gateway *gw = h->gw;
+    int r = h->plugin.load != NULL ? h->plugin.load(h, &h->ctx) : 0;
+
+    h->ran = !gw->check_only;
+    if (r < 0) {
+        err_set(err, r, "plugin %s does not load: %s", h->name, err_code_text(r));
+        return r;
+    }
+    gw->hosts[h->index] = h;
+    if (h->index == gw->n_hosts)
+        gw->n_hosts++;
+    return 0;
+}
+
+/* ---- out again ---- */
+
+bool gateway_host_close(struct wspr_host *h)
+{
+    bool idle;
+
+    pthread_mutex_lock(&h->lock);
+    h->closing = true;
+    idle = h->posts == 0 && h->offloads == 0;
+    pthread_mutex_unlock(&h->lock);
+    return idle;
+}
+
+void gateway_host_discard(struct wspr_host *h)
+{
+    gateway_host_drop_claims(h);
+    gateway_host_stop(h);
+    if (!h->ran)
+        plugin_file_close(&h->file);
+    if (gateway_host_close(h))
+        host_free(h);
     else
-        r = check_version(&plugin->abi, path, err);
-    if (r == 0)
-        r = gateway_plugin_add(gw, plugin, name, handle, err);
-    if (r < 0)
-        dlclose(handle);
-    return r;
+        list_push_back(&h->gw->leaving, &h->leaving);
+}
+
+void gateway_host_settled(struct wspr_host *h)
+{
+    struct gateway *gw = h->gw;
+
+    if (!list_empty(&h->leaving) && gateway_host_close(h))
+        host_free(h);
+    else if (h->replaced)
+        loop_worker_reap(gw->worker, &gw->drain_task);
+    gateway_check_stopped(gw);
+}
+
+bool gateway_plugins_close(struct gateway *gw)
+{
+    bool idle = list_empty(&gw->leaving);
+
+    for (unsigned i = 0; i < gw->n_hosts; i++) {
+        if (gw->hosts[i] != NULL && !gateway_host_close(gw->hosts[i]))
+            idle = false;
+    }
+    return idle;
+}
+
+void gateway_host_unload(struct wspr_host *h)
+{
+    h->gw->hosts[h->index] = NULL;
+    if (h->plugin.unload != NULL)
+        h->plugin.unload(h->ctx);
+    if (!h->ran)
+        plugin_file_close(&h->file);
+    host_free(h);
 }
 
 void gateway_plugin_unload_all(struct gateway *gw)
 {
     while (gw->n_hosts > 0) {
-        struct wspr_host *h = gw->hosts[--gw->n_hosts];
-
-        if (h->plugin.unload != NULL)
-            h->plugin.unload(h->ctx);
-        gateway_host_stop(h);
-        host_free(h);
+        gw->n_hosts--;
+        if (gw->hosts[gw->n_hosts] != NULL)
+            gateway_host_unload(gw->hosts[gw->n_hosts]);
     }
+}
+
+/* ---- loading ---- */
+
+static int add(struct gateway *gw, struct plugin_file *file, const struct config_file *config,
+               struct err *err)
+{
+    struct wspr_host *h;
+    int r = gateway_host_new(gw, file, config, &h, err);
+
+    if (r < 0) {
+        plugin_file_close(file);
+        return r;
+    }
+    r = gateway_host_check_claims(h, NULL, err);
+    if (r == 0) {
+        gateway_host_take_claims(h);
+        /* What is only checked must not touch what a running daemon uses. */
+        if (gw->check_only) {
+            h->plugin.load = NULL;
+            h->plugin.unload = NULL;
+        }
+        r = gateway_host_load(h, err);
+    }
+    if (r < 0)
+        gateway_host_discard(h);
+    return r;
+}
+
+int gateway_plugin_add(struct gateway *gw, const struct wspr_plugin *plugin, const char *name,
+                       const struct config_file *config, struct err *err)
+{
+    struct plugin_file file = {0};
+    int r = plugin_file_take(&file, plugin, name, name, err);
+
+    return r < 0 ? r : add(gw, &file, config, err);
+}
+
+int gateway_plugin_path(const struct gateway *gw, const char *name, char *path, size_t size,
+                        struct err *err)
+{
+    if (name[0] == '\0' || strchr(name, '/') != NULL ||
+        snprintf(path, size, "%s/%s.so", gw->plugin_dir, name) >= (int)size)
+        return err_set(err, WSPR_EINVAL, "malformed plugin name \"%s\"", name);
+    return plugin_file_check_owner(gw->plugin_dir, err);
+}
+
+int gateway_plugin_load(struct gateway *gw, const char *name, const struct config_file *config,
+                        struct err *err)
+{
+    char path[PLUGIN_PATH_MAX];
+    struct plugin_file file;
+    int r = gateway_plugin_path(gw, name, path, sizeof path, err);
+
+    if (r == 0)
+        r = plugin_file_load(&file, path, name, false, err);
+    return r < 0 ? r : add(gw, &file, config, err);
+}
+
+/* ---- connections ---- */
+
+int gateway_conn_fit_plugins(struct wspr_conn *c, unsigned n)
+{
+    struct conn_plugin *grown;
+
+    if (n <= c->n_plugins)
+        return 0;
+    grown = realloc(c->plugins, n * sizeof *grown);
+    if (grown == NULL)
+        return WSPR_ENOMEM;
+    memset(grown + c->n_plugins, 0, (n - c->n_plugins) * sizeof *grown);
+    c->plugins = grown;
+    c->n_plugins = n;
+    return 0;
 }
 
 int gateway_plugin_open_conn(struct wspr_host *h, struct wspr_conn *c)
 {
-    struct conn_plugin *p = &c->plugins[h->index];
+    void *state = NULL;
     int r = 0;
 
-    if (p->open)
+    if (c->plugins[h->index].open)
         return 0;
     if (h->plugin.conn_open != NULL)
-        r = h->plugin.conn_open(h->ctx, c, &p->state);
-    p->open = r >= 0;
+        r = h->plugin.conn_open(h->ctx, c, &state);
+    c->plugins[h->index].state = state;
+    c->plugins[h->index].open = r >= 0;
     return r < 0 ? r : 0;
+}
+
+bool gateway_plugin_close_conn(struct wspr_host *h, struct wspr_conn *c)
+{
+    struct conn_plugin *p = &c->plugins[h->index];
+
+    if (p->flows > 0)
+        return false;
+    if (!p->open)
+        return true;
+    p->open = false;
+    if (h->plugin.conn_close != NULL)
+        h->plugin.conn_close(h->ctx, c, p->state);
+    c->plugins[h->index].state = NULL;
+    return true;
 }

@@ -2,12 +2,15 @@
 #ifndef GATEWAY_PRIVATE_H
 #define GATEWAY_PRIVATE_H
 
+#include <pthread.h>
+
 #include "base/arena.h"
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/list.h"
 #include "gateway/accounts.h"
 #include "gateway/gateway.h"
+#include "gateway/plugin_file.h"
 #include "gateway/policy.h"
 #include "loop/listener.h"
 #include "loop/offload.h"
@@ -19,8 +22,8 @@
 #include "wspr/plugin.h"
 #include "wspr/rpc.h"
 
-#define GATEWAY_TYPES   1024 /* message types that can be claimed: 0 … 1023 */
-#define GATEWAY_PLUGINS 64   /* plugins that can be loaded */
+#define GATEWAY_TYPES   PLUGIN_TYPES
+#define GATEWAY_PLUGINS 64 /* plugins that can be loaded, those on their way out included */
 
 struct sig_fetch;
 struct security_private;
@@ -31,13 +34,19 @@ struct wspr_server;
 /* One plugin on this worker; what <wspr/plugin.h> calls the host. */
 struct wspr_host {
     struct gateway *gw;
-    void *handle;              /* of dlopen; NULL if linked in (tests) */
-    struct wspr_plugin plugin; /* copied, zero where the plugin's table was shorter */
+    struct plugin_file file;
+    struct wspr_plugin plugin; /* its table: the file's */
+    struct plugin_values values;
     void *ctx;
     unsigned index;
-    struct list posts;  /* struct host_post: queued calls */
-    struct list timers; /* struct wspr_timer */
-    unsigned offloads;  /* work that is out */
+    struct list timers;   /* struct wspr_timer */
+    bool ran;             /* its load was called: the code has to stay */
+    bool replaced;        /* another instance has its claims: it goes when it is drained */
+    struct list leaving;  /* in gw->leaving: it did not load, and waits for what it began */
+    unsigned offloads;    /* work that is out */
+    pthread_mutex_t lock; /* of the next two: any thread posts */
+    unsigned posts;       /* calls that are under way */
+    bool closing;         /* no further posts and work */
     char *name;
 };
 
@@ -63,6 +72,8 @@ struct gateway {
     char *peer_listen;
     char *peer_advertise; /* NULL: the address itself */
     char *proxy;          /* NULL: none */
+    char *plugin_dir;
+    bool check_only; /* loads no plugin beyond its tables */
     bool strict_utf8;
     bool stopping;
     bool abandoned; /* stopped, but plugins still hold parts of it */
@@ -81,8 +92,11 @@ struct gateway {
     struct buf text;      /* for one piece of JSON at a time */
     struct list spare_flows;
     unsigned n_spare_flows;
-    struct sig_fetch *fetches; /* hash by name and identity: signatures that are on their way */
-    unsigned n_hosts;
+    struct sig_fetch *fetches;   /* hash by name and identity: signatures that are on their way */
+    struct list leaving;         /* struct wspr_host */
+    struct loop_task drain_task; /* of gateway_drain() */
+    unsigned n_draining;         /* replaced instances */
+    unsigned n_hosts;            /* slots in use; there may be holes */
     struct wspr_host *hosts[GATEWAY_PLUGINS];
     struct gateway_claim claims[GATEWAY_TYPES];
 };
@@ -179,7 +193,8 @@ struct wspr_conn {
     bool identity_held; /* input waits until that identity is made */
     bool local;         /* the peer is on this machine */
     char remote[LOOP_ADDR_TEXT];
-    struct conn_plugin plugins[]; /* by host index */
+    unsigned n_plugins;
+    struct conn_plugin *plugins; /* by host index */
 };
 
 /* conn.c */
@@ -252,13 +267,45 @@ void gateway_flow_free_spares(struct gateway *gw);
 void gateway_conn_writable(struct wspr_conn *c);
 
 /* plugin.c */
-int gateway_plugin_load(struct gateway *gw, const char *dir, const char *name, struct err *err);
+/* Loads a file of the plugin folder; its section of the configuration (may be NULL) counts. */
+int gateway_plugin_load(struct gateway *gw, const char *name, const struct config_file *config,
+                        struct err *err);
 /* For plugins that are linked in. */
 int gateway_plugin_add(struct gateway *gw, const struct wspr_plugin *plugin, const char *name,
-                       void *handle, struct err *err);
+                       const struct config_file *config, struct err *err);
+int gateway_plugin_path(const struct gateway *gw, const char *name, char *path, size_t size,
+                        struct err *err);
+/* An instance with its options, in no slot yet. */
+int gateway_host_new(struct gateway *gw, const struct plugin_file *file,
+                     const struct config_file *config, struct wspr_host **ret_h, struct err *err);
+/* WSPR_EEXISTS if another than `except` has one of its types. */
+int gateway_host_check_claims(const struct wspr_host *h, const struct wspr_host *except,
+                              struct err *err);
+void gateway_host_take_claims(struct wspr_host *h);
+void gateway_host_drop_claims(struct wspr_host *h);
+/* Calls its load and puts it into its slot. */
+int gateway_host_load(struct wspr_host *h, struct err *err);
+/* Forgets one that did not load, once what it began has come back. */
+void gateway_host_discard(struct wspr_host *h);
+/* No more posts and work from now on; true if none is under way. */
+bool gateway_host_close(struct wspr_host *h);
+/* A post or work came back. */
+void gateway_host_settled(struct wspr_host *h);
+/* Ends an instance for which nothing is under way. */
+void gateway_host_unload(struct wspr_host *h);
+/* Closes all; true if nothing is under way for any. */
+bool gateway_plugins_close(struct gateway *gw);
 void gateway_plugin_unload_all(struct gateway *gw);
-/* The plugin's state on the connection; opens it at the first use. NULL and an error code. */
+/* Opens the connection for the plugin at its first message. 0 or the plugin's error. */
 int gateway_plugin_open_conn(struct wspr_host *host, struct wspr_conn *c);
+/* Closes it again; false if the plugin has flows there. */
+bool gateway_plugin_close_conn(struct wspr_host *host, struct wspr_conn *c);
+/* Makes room for so many plugins. WSPR_ENOMEM. */
+int gateway_conn_fit_plugins(struct wspr_conn *c, unsigned n);
+
+/* reload.c */
+/* Unloads those that were replaced and have nothing left to do. */
+void gateway_drain(void *gw);
 
 /* host.c */
 /* A copy on the heap with one reference, in no list. NULL if memory is short. */
@@ -280,6 +327,8 @@ void gateway_call_page_writable(struct wspr_flow *f);
 void gateway_call_cut_pipes(struct wspr_flow *f);
 
 /* server.c */
+/* Whether one of the servers of the list was made by the plugin. */
+bool gateway_server_belongs(const struct list *servers, const struct wspr_host *host);
 /* Whether a page's server is about to be mounted under the name, or a part of it, the first time.
  */
 bool gateway_server_is_mounting(struct gateway *gw, struct span name);

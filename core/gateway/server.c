@@ -390,6 +390,15 @@ void gateway_server_abort_all(struct wspr_conn *c)
 
 /* ---- <wspr/server.h> ---- */
 
+bool gateway_server_belongs(const struct list *servers, const struct wspr_host *host)
+{
+    LIST_FOREACH (node, servers) {
+        if (LIST_OBJECT(node, struct wspr_server, node)->host == host)
+            return true;
+    }
+    return false;
+}
+
 struct wspr_server *wspr_server_find(struct wspr_conn *c, uint64_t id)
 {
     LIST_FOREACH (node, &c->servers) {

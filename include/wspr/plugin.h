@@ -11,7 +11,7 @@
  *     WSPR_PLUGIN_EXPORT(plugin)
  *
  * Thread: every callback runs on the loop of the worker that owns the connection, in order of
- * arrival, and must not block. Only wspr_log, wspr_post and wspr_offload may be called elsewhere.
+ * arrival, and must not block. Only wspr_log, wspr_quote and wspr_post (and what says so) may be called elsewhere.
  *
  * Ownership: what a callback is given is borrowed for that call, unless the function says
  * otherwise. No host function calls back into the plugin before it returns; notices are queued.
@@ -142,31 +142,41 @@ WSPR_API void wspr_log(struct wspr_host *host, enum wspr_log_level level, const 
 /* Writes text escaped and in quotes into out, cut if it does not fit; returns out. Any thread. */
 WSPR_API const char *wspr_quote(char *out, size_t size, const char *text, size_t len);
 
-/* The validated value of an option of this plugin; the default if the configuration has none. */
+/*
+ * The validated value of an option of this plugin; the default if the configuration has none. Of a
+ * name that is not in its table: 0, or "". A string lives as long as the plugin. Loop.
+ */
 WSPR_API int64_t wspr_option_int(struct wspr_host *host, const char *name);
 WSPR_API int wspr_option_bool(struct wspr_host *host, const char *name);
 WSPR_API const char *wspr_option_string(struct wspr_host *host, const char *name);
 
 /*
  * Runs fn(arg) on the host's loop, after the present callback. Any thread. Posts of one thread keep
- * their order. WSPR_ENOMEM, or WSPR_ECLOSED when the worker is stopping (fn will then not run).
+ * their order. Once this returned 0 fn does run, before unload, and also if load fails. WSPR_ENOMEM,
+ * WSPR_ELIMIT if too many wait, or WSPR_ECLOSED when the plugin is about to be unloaded: fn will
+ * then not run. A plugin's own threads must have ended when its unload returns.
  */
 WSPR_API int wspr_post(struct wspr_host *host, void (*fn)(void *arg), void *arg) WSPR_MUST_CHECK;
 /*
  * Runs work(arg) on a helper thread, then done(arg) on the host's loop. `work` may touch nothing
- * but arg. done is called in every case once this returned 0. WSPR_ELIMIT if too much work waits.
+ * but arg. Once this returned 0 done is called in every case, before unload, and also if load
+ * fails. WSPR_ENOMEM, WSPR_ELIMIT if too much work waits, WSPR_ECLOSED when the plugin is about to
+ * be unloaded. Loop.
  */
 WSPR_API int wspr_offload(struct wspr_host *host, void (*work)(void *arg), void (*done)(void *arg),
                           void *arg) WSPR_MUST_CHECK;
 
 struct wspr_timer;
-/* A timer that is not armed. NULL if memory is short. The plugin frees it, at the latest in unload.
+/*
+ * A timer that is not armed; fn is called on the loop. NULL if memory is short. The plugin frees it,
+ * at the latest in unload. Loop, as the rest of timers.
  */
 WSPR_API struct wspr_timer *wspr_timer_new(struct wspr_host *host, void (*fn)(void *arg),
                                            void *arg);
 /* Calls fn once, `ms` milliseconds from now; arming again replaces the earlier time. */
 WSPR_API void wspr_timer_start(struct wspr_timer *timer, uint64_t ms);
 WSPR_API void wspr_timer_stop(struct wspr_timer *timer);
+/* Also from inside its fn. NULL is accepted. */
 WSPR_API void wspr_timer_free(struct wspr_timer *timer);
 
 /* ---- messages ---- */
