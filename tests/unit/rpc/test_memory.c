@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "failmalloc.h"
+#include "giver.h"
 #include "loop/worker.h"
 #include "raw.h"
 #include "rig.h"
@@ -24,7 +25,10 @@ static const struct log no_log = {-1, LOG_LEVEL_ERROR};
 struct run {
     struct loop_worker *w;
     struct rpc_runtime *client, *server_rt;
-    struct rpc_server *server;
+    struct rpc_server *server, *giver_server;
+    struct giver giver;
+    struct security_private *identity; /* of calls; NULL: the runtime's */
+    struct rpc_granter *granter;
     struct sample *sample;
     struct rpc_call *call;
     unsigned n_done, n_results, n_items, stopped, failed;
@@ -124,7 +128,12 @@ static void run_call(struct run *r, const char *endpoint, const char *method, un
                      bool streaming)
 {
     struct rpc_call_opts opts = {
-        .n_results = RPC_ANY_RESULTS, .timeout = 2 * CLOCK_S, .streaming = streaming};
+        .n_results = RPC_ANY_RESULTS,
+        .timeout = 2 * CLOCK_S,
+        .streaming = streaming,
+        .identity = r->identity,
+        .granter = r->granter,
+    };
     struct vom_value args[] = {vom_value_str("key"), vom_value_str("value")};
     char name[300];
     int64_t began;
@@ -192,10 +201,15 @@ static void run_end(struct run *r)
         rpc_server_stop(r->server, 0, on_stopped, r);
         wait_stopped(r);
     }
+    if (r->giver_server != NULL) {
+        rpc_server_stop(r->giver_server, 0, on_stopped, r);
+        wait_stopped(r);
+    }
     if (r->server_rt != NULL) {
         rpc_runtime_stop(r->server_rt, on_stopped, r);
         wait_stopped(r);
     }
+    security_private_unref(r->identity);
     sample_free(r->sample);
     loop_worker_free(r->w);
 }
@@ -221,17 +235,78 @@ static void whole_life(void *arg)
     run_end(&r);
 }
 
-static void each_allocation(void)
+static int grant(struct rpc_granter *g, const struct security_identity *server,
+                 struct security_identity **ret_blessing, struct err *err)
+{
+    struct security_blessing b = {
+        .name = span_str("blessed"), .now = clock_wall(), .duration = 3600 * CLOCK_S};
+
+    return security_private_bless(ids.client, security_identity_key(server), &b, ret_blessing, err);
+}
+
+/* A giver of discharges, and an identity that needs one; false if memory is short. */
+static bool run_start_giver(struct run *r, struct security_private *giver)
+{
+    struct rpc_server_opts server = {.identity = giver};
+    struct debt debt = {"server", &r->giver, NULL};
+    const char *endpoint;
+
+    giver_init(&r->giver, giver, ids.trust);
+    if (rpc_server_new(r->server_rt, &server, &r->giver.dispatcher, &r->giver_server, NULL) < 0 ||
+        rpc_server_listen(r->giver_server, "127.0.0.1:0", &endpoint, NULL) < 0)
+        return false;
+    snprintf(r->giver.name, sizeof r->giver.name, "/%s//x", endpoint);
+    r->identity = giver_debtor(ids.server, &debt, 1);
+    return r->identity != NULL;
+}
+
+static void with_credentials(void *giver)
+{
+    struct rpc_granter granter = {.grant = grant, .refs = 1};
+    struct run r = {.granter = &granter};
+    const char *endpoint;
+    bool good = false;
+
+    n_runs++;
+    if (run_start(&r, &endpoint) == 0 && run_start_giver(&r, giver)) {
+        run_call(&r, endpoint, "Set", 2, false);
+        good = r.n_done > 0 && r.failed == 0;
+        TAP_OK(!good || r.giver.asked == 1, "run %u: %u times asked", n_runs, r.giver.asked);
+    }
+    n_good += good;
+    n_failed += !good;
+    run_end(&r);
+    TAP_IS(granter.refs == 1);
+}
+
+static void each_allocation_of(void (*life)(void *), void *arg)
 {
     unsigned long runs;
 
-    rig_ids_init(&ids);
-    runs = failmalloc_each(whole_life, NULL, 20000);
+    n_runs = n_good = n_failed = n_hung = n_slow = 0;
+    runs = failmalloc_each(life, arg, 20000);
     tap_note("%lu allocations failed: %u runs reached the last result all the same, %u did not",
              runs - 1, n_good, n_failed);
     TAP_IS(runs > 100 && n_good > 0 && n_failed > 0);
     TAP_OK(n_hung == 0, "%u calls hung", n_hung);
     TAP_OK(n_slow == 0, "%u calls waited for their deadline", n_slow);
+}
+
+static void each_allocation(void)
+{
+    rig_ids_init(&ids);
+    each_allocation_of(whole_life, NULL);
+    rig_ids_done(&ids);
+}
+
+static void each_allocation_of_credentials(void)
+{
+    struct security_private *giver;
+
+    rig_ids_init(&ids);
+    TAP_IS(security_private_new(span_str("giver"), &giver, NULL) == 0);
+    each_allocation_of(with_credentials, giver);
+    security_private_unref(giver);
     rig_ids_done(&ids);
 }
 
@@ -264,6 +339,7 @@ int main(int argc, char **argv)
 {
     static const struct tap_case cases[] = {
         {"each allocation of a call", each_allocation},
+        {"each allocation of a call with credentials", each_allocation_of_credentials},
         {"calls in a row", steady_state},
     };
     static const struct tap_suite suites[] = {TAP_SUITE("memory", cases)};
