@@ -5,7 +5,8 @@
  *       ^                                                     |
  *       +---- a blessing is ready ---- EMPTY, being made <----+---- the account changed, expired
  *
- * Key pair, blessing and check are made on the pool.
+ * Key pair, blessing and check are made on the pool. A renewal keeps the key pair, so that servers
+ * remain who they are.
  */
 #include "config.h"
 
@@ -43,8 +44,8 @@ struct account_use {
 struct account_making {
     struct loop_job job;
     struct accounts *a;
-    struct account_use *use; /* NULL: nobody wants it any more */
-    struct security_private *source, *id;
+    struct account_use *use;                    /* NULL: nobody wants it any more */
+    struct security_private *source, *old, *id; /* old: whose key is kept; NULL: none */
     struct arena mem;
     struct security_blessing blessing;
     bool raw;
@@ -108,9 +109,9 @@ static struct span name_of(struct arena *a, struct span origin)
 
 static int make_blessed(struct account_making *m)
 {
-    struct security_private *fresh = NULL;
+    struct security_private *fresh = m->old != NULL ? security_private_ref(m->old) : NULL;
     struct security_identity *blessed = NULL;
-    int r = security_private_new(m->blessing.name, &fresh, &m->err);
+    int r = fresh != NULL ? 0 : security_private_new(m->blessing.name, &fresh, &m->err);
 
     if (r == 0)
         r = security_private_bless(m->source, security_key_public(security_private_key(fresh)),
@@ -139,6 +140,7 @@ static void making_work(void *arg)
 static void making_free(struct account_making *m)
 {
     security_private_unref(m->source);
+    security_private_unref(m->old);
     security_private_unref(m->id);
     arena_done(&m->mem);
     err_done(&m->err);
@@ -214,6 +216,8 @@ static int making_start(struct accounts *a, struct account_use *u)
     m->raw = a->raw || security_private_variant(u->source) == SECURITY_PLACEHOLDER;
     m->lifetime = a->lifetime;
     m->source = security_private_ref(u->source);
+    if (u->id != NULL)
+        m->old = security_private_ref(u->id);
     arena_init(&m->mem, CAVEATS_MEM + 4 * ACCOUNT_TEXT_MAX);
     r = copy_caveats(&m->mem, u->caveats, u->n_caveats, &caveats);
     m->blessing = (struct security_blessing){

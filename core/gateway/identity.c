@@ -53,13 +53,17 @@ bool gateway_conn_identity_ready(struct wspr_conn *c)
 {
     struct security_private *id;
     struct span origin;
+    int r;
 
     if (c->identity_held)
         return false;
     if (c->gw->accounts == NULL || c->acts_as == NULL)
         return true;
     origin = span_str(c->acts_as);
-    if (accounts_identity(c->gw->accounts, origin, &id, NULL) != WSPR_EAGAIN)
+    r = accounts_identity(c->gw->accounts, origin, &id, NULL);
+    if (r > 0 && c->n_servers > 0)
+        gateway_server_renew_all(c, id);
+    if (r != WSPR_EAGAIN)
         return true;
     c->identity_held = true;
     accounts_wait(c->gw->accounts, origin, &c->identity_wait);

@@ -332,6 +332,8 @@ bool gateway_server_belongs(const struct list *servers, const struct wspr_host *
 /* Whether a page's server is about to be mounted under the name, or a part of it, the first time.
  */
 bool gateway_server_is_mounting(struct gateway *gw, struct span name);
+/* Servers that run under an earlier blessing of this identity go on under this one. */
+void gateway_server_renew_all(struct wspr_conn *c, struct security_private *identity);
 /* The connection ends: callers are told, and the servers are stopped on their own. */
 void gateway_server_abort_all(struct wspr_conn *c);
 

@@ -380,6 +380,16 @@ static void abandon(struct wspr_server *s)
         stop_rpc(s);
 }
 
+void gateway_server_renew_all(struct wspr_conn *c, struct security_private *identity)
+{
+    LIST_FOREACH (node, &c->servers) {
+        struct wspr_server *s = LIST_OBJECT(node, struct wspr_server, node);
+
+        if (s->rpc != NULL)
+            rpc_server_renew_identity(s->rpc, identity);
+    }
+}
+
 void gateway_server_abort_all(struct wspr_conn *c)
 {
     struct list *node;

@@ -28,7 +28,7 @@ struct rpc_circuit {
     struct vc *vc; /* NULL while the link is being dialled */
     struct list waiters;
     struct rpc_link_waiter link;
-    int64_t expires; /* wall clock; of the identity */
+    int64_t expires; /* wall clock; of the identity, and of the peer's */
     bool ready;
 };
 
@@ -130,8 +130,11 @@ static void circuit_ready(void *arg, struct vc *vc)
 {
     struct rpc_circuit *c = arg;
     struct rpc_runtime *rt = c->peer->owner->rt;
+    int64_t theirs = vc_peer(vc) != NULL ? security_identity_expires(vc_peer(vc)) : INT64_MAX;
 
     c->ready = true;
+    if (theirs < c->expires)
+        c->expires = theirs; /* every call checks it: then they show a new one on a new circuit */
     rt->stats.handshakes++;
     if (vc_is_legacy(vc)) {
         rt->stats.legacy_peers++;

@@ -390,6 +390,14 @@ static void publisher_stopped(void *arg)
         stopped(stopped_arg);
 }
 
+void rpc_publisher_renew_identity(struct rpc_publisher *p, struct security_private *identity)
+{
+    struct security_private *old = p->identity;
+
+    p->identity = security_private_ref(identity);
+    security_private_unref(old);
+}
+
 struct rpc_publisher *rpc_publisher_new(struct rpc_runtime *rt, struct security_private *identity)
 {
     struct rpc_publisher *p = calloc(1, sizeof *p);

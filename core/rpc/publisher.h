@@ -33,6 +33,8 @@ struct rpc_publish_status {
 
 /* identity NULL: the runtime's. NULL if memory is short. */
 struct rpc_publisher *rpc_publisher_new(struct rpc_runtime *rt, struct security_private *identity);
+/* Mounts under this identity from now on; it is referenced. */
+void rpc_publisher_renew_identity(struct rpc_publisher *p, struct security_private *identity);
 /*
  * Add and remove names and servers (mounted forms, "/endpoint//"). Adding a second time does
  * nothing. WSPR_ENOMEM, WSPR_ELIMIT. Mount failures are logged, never reported here.

@@ -234,6 +234,22 @@ static void server_grace_over(void *arg)
     }
 }
 
+int rpc_server_renew_identity(struct rpc_server *s, struct security_private *identity)
+{
+    struct security_private *old = s->identity;
+
+    if (identity == old)
+        return 0;
+    if (!security_pubkey_equal(security_identity_key(security_private_public(identity)),
+                               security_identity_key(security_private_public(old))))
+        return WSPR_EINVAL;
+    s->identity = security_private_ref(identity);
+    if (s->publisher != NULL)
+        rpc_publisher_renew_identity(s->publisher, identity);
+    security_private_unref(old);
+    return 0;
+}
+
 int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
                    const struct rpc_dispatcher *dispatcher, struct rpc_server **ret_server,
                    struct err *err)

@@ -200,6 +200,11 @@ int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
                    const struct rpc_dispatcher *dispatcher, struct rpc_server **ret_server,
                    struct err *err);
 /*
+ * From now on the server shows this identity, which has the same key: a blessing that was renewed.
+ * Circuits that stand keep what they were opened with. WSPR_EINVAL if the key is another one.
+ */
+int rpc_server_renew_identity(struct rpc_server *server, struct security_private *identity);
+/*
  * Listens on a TCP address ("127.0.0.1:0"). *ret_endpoint (borrowed, ends in NUL) is the endpoint's
  * text without a leading slash.
  */

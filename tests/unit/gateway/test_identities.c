@@ -417,6 +417,99 @@ static void blessings_are_renewed(void)
     end();
 }
 
+/* What a page serves shows the identity of its origin, also after that was renewed. */
+
+struct asked {
+    struct security_identity *server;
+    bool done;
+};
+
+static void asked_started(void *arg, struct rpc_call *call)
+{
+    struct asked *a = arg;
+
+    a->server = security_identity_ref((struct security_identity *)(uintptr_t)rpc_call_server(call));
+}
+
+static int asked_result(void *arg, struct rpc_call *call, uint32_t i, uint32_t n,
+                        const struct rpc_value *v, struct err *err)
+{
+    return 0;
+}
+
+static void asked_done(void *arg, struct rpc_call *call, const struct err *err)
+{
+    TAP_OK(err == NULL, "%s", err != NULL ? err_text(err) : "");
+    ((struct asked *)arg)->done = true;
+}
+
+static bool asked_is_done(void *arg)
+{
+    return ((struct asked *)arg)->done;
+}
+
+/* Asks the object for its signature; the identity of its server. The caller unrefs. */
+static struct security_identity *server_of(const char *name)
+{
+    static const struct rpc_call_ops ops = {
+        .started = asked_started, .result = asked_result, .done = asked_done};
+    struct rpc_call_opts opts = {.n_results = 2};
+    struct asked a = {NULL, false};
+    struct rpc_call *call = rpc_call_new(rpc_runtime_client(g.service.rt), span_str(name),
+                                         span_str("Signature"), &opts, &ops, &a);
+
+    rpc_call_start(call, 0);
+    TAP_IS(gw_until(&g, asked_is_done, &a, GW_TIMEOUT_MS));
+    if (a.server == NULL)
+        exit(99);
+    return a.server;
+}
+
+static void is_named(const struct security_identity *id, const char *name)
+{
+    struct buf b = BUF_INIT(65536);
+
+    security_identity_print(&b, id, g.ids.trust);
+    TAP_OK(span_equal_str(buf_span(&b), name), "%s", buf_cstr(&b));
+    buf_done(&b);
+}
+
+static void servers_show_their_origin(void)
+{
+    struct gw_opts opts = {.rpc = {.vc_idle = 50 * CLOCK_MS}, .store = {.lifetime = 2 * CLOCK_S}};
+    struct security_identity *first, *second;
+    char name[600];
+    const char *got, *at;
+    struct page p;
+
+    opts.plugins[3] = serve_plugin_entry();
+    begin_with(opts);
+    associate_locally("acct", g.ids.friend, APP);
+    open_page(&p, APP);
+    page_message(&p, 1, 1,
+                 "{\"name\":\"\",\"serverId\":1,\"service\":{\"get\":{\"inArgs\":[],"
+                 "\"numOutArgs\":1,\"isStreaming\":false}}}");
+    got = page_recv(&p);
+    at = got != NULL ? strchr(got, '@') : NULL;
+    TAP_OK(at != NULL, "%s", got != NULL ? got : "nothing");
+    if (at != NULL) {
+        snprintf(name, sizeof name, "/%.*s//", (int)strcspn(at, "\\\""), at);
+        first = server_of(name);
+        is_named(first, NAME);
+        while (clock_wall() < security_identity_expires(first))
+            gw_run(&g, 100);
+        is_seen_as(&p, 3, NAME); /* the page says something: its identity is renewed */
+        second = server_of(name);
+        is_named(second, NAME);
+        TAP_IS(security_identity_expires(second) > security_identity_expires(first));
+        TAP_IS(security_pubkey_equal(security_identity_key(first), security_identity_key(second)));
+        security_identity_unref(first);
+        security_identity_unref(second);
+    }
+    page_drop(&p);
+    end();
+}
+
 /* ---- what others do to the store ---- */
 
 static const char *store_folder(void)
@@ -550,6 +643,7 @@ static const struct tap_case cases[] = {
     {"accounts themselves", accounts_themselves},
     {"origins share nothing", origins_share_nothing},
     {"blessings are renewed", blessings_are_renewed},
+    {"servers show their origin", servers_show_their_origin},
     {"accounts of others", accounts_of_others},
     {"a store that fails", a_store_that_fails},
     {"input waits", input_waits},
