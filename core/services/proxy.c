@@ -495,8 +495,22 @@ const struct proxy_stats *proxy_stats(const struct proxy *p)
     return &p->hub.stats;
 }
 
+static void proxy_log_stats(const struct proxy *p)
+{
+    const struct proxy_stats *s = &p->hub.stats;
+
+    log_write(p->log, LOG_LEVEL_INFO, "proxy",
+              "%llu connections, %llu registrations, %llu circuits, %llu messages with %llu bytes, "
+              "%llu overflows, %llu pauses, %llu stalled",
+              (unsigned long long)s->accepted, (unsigned long long)s->registered,
+              (unsigned long long)s->opened, (unsigned long long)s->messages,
+              (unsigned long long)s->bytes, (unsigned long long)s->overflows,
+              (unsigned long long)s->pauses, (unsigned long long)s->stalled);
+}
+
 void proxy_stop(struct proxy *p, void (*done)(void *arg), void *arg)
 {
+    proxy_log_stats(p);
     p->stopping = true;
     p->stopped = done;
     p->stopped_arg = arg;
