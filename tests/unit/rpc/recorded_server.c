@@ -277,8 +277,8 @@ static void derive_listing(struct span suffix, const struct recording_items *ans
                 next = &answer->item[i + 2].value;
             below = vom_value_field(next, "Name");
             if (next != v && below.s.len > entry.len &&
-                (entry.len == 0 || below.s.p[entry.len] == '/') &&
-                memcmp(below.s.p, entry.p, entry.len) == 0)
+                (entry.len == 0 ||
+                 (below.s.p[entry.len] == '/' && memcmp(below.s.p, entry.p, entry.len) == 0)))
                 continue;
             buf_append_str(&name, "/below");
             TAP_IS(mounttable_mount(t.names, buf_span(&name), span_str(RECORDED_CACHE), 80, NULL) ==
