@@ -34,10 +34,21 @@ static const struct config_option global_rows[] = {
 static const struct config_table global_table = CLI_TABLE(global_rows);
 
 /* In the order of the help. */
+/* clang-format off */
 static const struct cli_command *const commands[] = {
-    &cli_call, &cli_signature, &cli_ping,    &cli_resolve,  &cli_unresolve,
-    &cli_glob, &cli_mount,     &cli_unmount, &cli_identity, &cli_accounts,
+    &cli_call,
+    &cli_signature,
+    &cli_ping,
+    &cli_resolve,
+    &cli_unresolve,
+    &cli_glob,
+    &cli_mount,
+    &cli_unmount,
+    &cli_serve,
+    &cli_identity,
+    &cli_accounts,
 };
+/* clang-format on */
 
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -102,8 +102,8 @@ struct cli_command {
     const struct cli_command *sub; /* ended by a row without a name */
 };
 
-extern const struct cli_command cli_call, cli_signature, cli_resolve, cli_unresolve, cli_glob,
-    cli_mount, cli_unmount, cli_identity, cli_ping, cli_accounts;
+extern const struct cli_command cli_accounts, cli_call, cli_glob, cli_identity, cli_mount, cli_ping,
+    cli_resolve, cli_serve, cli_signature, cli_unmount, cli_unresolve;
 
 #define CLI_TABLE(rows)                                                                            \
     {                                                                                              \
