@@ -1,8 +1,6 @@
 /* Frames to the page (spec: websocket 4, 6). */
 #include "config.h"
 
-#include <inttypes.h>
-
 #include "gateway/private.h"
 #include "json/writer.h"
 
@@ -34,13 +32,31 @@ int gateway_conn_send_text(struct wspr_conn *c, struct span text)
     return sent(c, ws_enc_text(&c->enc, loop_sock_out(c->sock), text));
 }
 
+/* What printf takes for it counts here: every frame has one. */
+static void put_int(struct buf *out, int64_t v)
+{
+    char digits[24];
+    size_t at = sizeof digits;
+    uint64_t left = v < 0 ? -(uint64_t)v : (uint64_t)v;
+
+    do {
+        digits[--at] = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (v < 0)
+        digits[--at] = '-';
+    buf_append(out, digits + at, sizeof digits - at);
+}
+
 /* Begins a frame with {"id": N, "data": and returns where the text of data starts. */
 static size_t frame_begin(struct wspr_conn *c, int64_t id, size_t expect, struct ws_frame *frame)
 {
     struct buf *out = loop_sock_out(c->sock);
 
     ws_frame_begin(&c->enc, out, expect + 64, frame);
-    buf_printf(out, "{\"id\": %" PRId64 ", \"data\": ", id);
+    buf_append_str(out, "{\"id\": ");
+    put_int(out, id);
+    buf_append_str(out, ", \"data\": ");
     return out->len;
 }
 
@@ -66,7 +82,9 @@ int gateway_conn_send_parts(struct wspr_conn *c, int64_t id, int type,
         len += parts[i].len;
     out = loop_sock_out(c->sock);
     begin = frame_begin(c, id, len, &frame);
-    buf_printf(out, "{\"type\": %d, \"message\": ", type);
+    buf_append_str(out, "{\"type\": ");
+    put_int(out, type);
+    buf_append_str(out, ", \"message\": ");
     for (size_t i = 0; i < n; i++)
         buf_append(out, parts[i].p, parts[i].len);
     buf_u8(out, '}');
