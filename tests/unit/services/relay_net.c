@@ -88,13 +88,18 @@ void relay_net_start(struct relay_net *n, const char *address, const struct prox
     err_done(&e);
 }
 
-void relay_net_kill(struct relay_net *n)
+void relay_net_stop(struct relay_net *n, struct proxy *proxy)
 {
     bool stopped = false;
 
-    proxy_stop(n->proxy, set_flag, &stopped);
-    n->proxy = NULL;
+    proxy_stop(proxy, set_flag, &stopped);
     TAP_OK(raw_until(n->s.w, is_set, &stopped, WAIT_MS), "the relay does not stop");
+}
+
+void relay_net_kill(struct relay_net *n)
+{
+    relay_net_stop(n, n->proxy);
+    n->proxy = NULL;
 }
 
 /* ---- servers ---- */

@@ -33,6 +33,7 @@ void relay_net_done(struct relay_net *n);
 /* The relay alone: starts at an address, stops at once. */
 void relay_net_start(struct relay_net *n, const char *address, const struct proxy_limits *limits);
 void relay_net_kill(struct relay_net *n);
+void relay_net_stop(struct relay_net *n, struct proxy *proxy);
 /* A server of the same object that listens through `relay`, whatever comes of it. */
 struct rpc_server *relay_net_serve(struct relay_net *n, const char *relay, struct relay_told *told);
 

@@ -4,11 +4,13 @@
 
 #include "tap.h"
 
+#define ENLIST_CASES       2
 #define PROXY_HUB_CASES    9
 #define RELAY_CALLS_CASES  8
 #define RELAY_FAULTS_CASES 8
-#define RELAY_LISTEN_CASES 5
+#define RELAY_LISTEN_CASES 6
 
+extern const struct tap_case enlist_cases[ENLIST_CASES];
 extern const struct tap_case proxy_hub_cases[PROXY_HUB_CASES];
 extern const struct tap_case relay_calls_cases[RELAY_CALLS_CASES];
 extern const struct tap_case relay_faults_cases[RELAY_FAULTS_CASES];

@@ -5,9 +5,8 @@
 int main(int argc, char **argv)
 {
     static const struct tap_suite suites[] = {
-        TAP_SUITE("hub", proxy_hub_cases),
-        TAP_SUITE("calls", relay_calls_cases),
-        TAP_SUITE("faults", relay_faults_cases),
+        TAP_SUITE("enlist", enlist_cases),       TAP_SUITE("hub", proxy_hub_cases),
+        TAP_SUITE("calls", relay_calls_cases),   TAP_SUITE("faults", relay_faults_cases),
         TAP_SUITE("listen", relay_listen_cases),
     };
 

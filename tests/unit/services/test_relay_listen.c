@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "loop/offload.h"
 #include "naming/endpoint.h"
 #include "relay_net.h"
 #include "relay_tests.h"
@@ -141,6 +142,46 @@ static void stopped_early(void)
     relay_net_done(&n);
 }
 
+/* The relay and its servers stop while handshakes are out on other threads. */
+static void stopped_in_handshakes(void)
+{
+    enum { N = 8 };
+    struct relay_told told[N];
+    struct rpc_server *s[N];
+    struct relay_net n;
+    struct proxy *relay;
+
+    relay_net_init(&n, NULL);
+    TAP_IS(loop_offload_new(NULL, &n.s.offload, NULL) == 0);
+    for (int turns = 1; turns < 12; turns++) {
+        struct proxy_opts opts = {
+            .worker = n.s.w,
+            .offload = n.s.offload,
+            .identity = n.ids.server,
+            .log = &n.s.log,
+            .address = "127.0.0.1:0",
+        };
+        struct rpc_server_opts server = {0};
+
+        TAP_IS(proxy_new(&opts, &relay, NULL) == 0);
+        for (unsigned i = 0; i < N; i++) {
+            relay_told_init(&told[i]);
+            TAP_IS(rpc_server_new(n.s.rt, &server, &n.object.dispatcher, &s[i], NULL) == 0);
+            TAP_IS(rpc_server_listen_relay(s[i], span_str(proxy_endpoint(relay)), relay_told,
+                                           &told[i], NULL) == 0);
+        }
+        for (int i = 0; i < turns; i++)
+            loop_worker_turn(n.s.w, CLOCK_MS);
+        relay_net_stop(&n, relay);
+        for (unsigned i = 0; i < N; i++) {
+            TAP_OK(relay_net_until(&n, &told[i].downs, 1), "turn %d: server %u", turns, i);
+            rig_stop(&n.s, s[i], 0);
+            err_done(&told[i].err);
+        }
+    }
+    relay_net_done(&n);
+}
+
 static struct rpc_server *shared_server(struct relay_net *n, struct rpc_listener *l, char name[300])
 {
     struct rpc_server_opts opts = {0};
@@ -224,6 +265,7 @@ const struct tap_case relay_listen_cases[RELAY_LISTEN_CASES] = {
     {"through a relay that is found by name", by_name},
     {"first outcomes", first_outcomes},
     {"stopped in each state", stopped_early},
+    {"stopped in the middle of handshakes", stopped_in_handshakes},
     {"servers that share a socket", shared_socket},
     {"addresses that are told", advertised},
 };
