@@ -207,6 +207,21 @@ static const char *rooted(void)
 
 /* ---- what dies ---- */
 
+/* Asks until nothing is mounted under the name any more. */
+static bool unmounted(long id, const char *name)
+{
+    struct timespec pause = {0, 50000000};
+    long long until = child_now_ms() + 4 * RIG_TIMEOUT_MS;
+
+    while (child_now_ms() < until) {
+        call(id, name, "ping", "[]", 1, false);
+        if (strstr(next(&caller), "Name doesn't exist") != NULL)
+            return true;
+        nanosleep(&pause, NULL);
+    }
+    return false;
+}
+
 /* The page in mid-stream: its caller learns it at once; its name is gone. */
 static void test_page_dies(void)
 {
@@ -221,6 +236,7 @@ static void test_page_dies(void)
     expect(&caller, 3, "{\\\"type\\\": 4");
     expect(&caller, 3, "verror.Aborted\\\", \\\"msg\\\": \\\"timeout\\\"");
     open_page(&server, &near);
+    TAP_OK(unmounted(5, "dies/page/other"), "the name stays mounted");
     end();
 }
 
