@@ -7,6 +7,7 @@
 #include "config.h"
 
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,10 +16,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "config/option.h"
 #include "config/roots.h"
+#include "config/setup.h"
 #include "gateway/accounts.h"
 #include "gateway/gateway.h"
+#include "gateway/plugin_set.h"
 #include "loop/offload.h"
 #include "loop/signal.h"
 #include "loop/worker.h"
@@ -32,9 +34,8 @@
 #include "services/identity_file.h"
 #include "wspr/version.h"
 
-#define EXIT_USAGE  2
-#define STOP_GRACE  (2 * CLOCK_S) /* for calls that the embedded service still serves */
-#define PLUGINS_MAX 64
+#define EXIT_USAGE 2
+#define STOP_GRACE (2 * CLOCK_S) /* for calls that the embedded service still serves */
 
 #ifdef WSPR_LEGACY_PEERS
 #define LEGACY_DEFAULT "true"
@@ -47,7 +48,9 @@ struct settings {
     const char *vproxy, *peer_listen, *peer_advertise;
     int64_t max_servers, max_names, max_pending;
     const char *plugin_dir;
-    const char *plugins;
+    const char *plugins, *optional_plugins, *deny_plugins;
+    const char *config;
+    bool check_config;
     const char *state_dir;
     const char *associate_from;
     const char *allowed_origins;
@@ -111,6 +114,16 @@ static const struct config_option option_rows[] = {
     {"plugins", CONFIG_STRING, AT(plugins),
      "request,stream,signature,serve,stop-server,assoc-identity", "LIST",
      "handler plugins to load, in this order", 0, 0},
+    {"optional-plugins", CONFIG_STRING, AT(optional_plugins), "", "LIST",
+     "further ones, loaded after those; one that does not load is left out", 0, 0},
+    {"deny-plugins", CONFIG_STRING, AT(deny_plugins), "", "LIST",
+     "plugins that are not loaded, whatever the other lists say", 0, 0},
+    {"config", CONFIG_STRING, AT(config), "", "FILE",
+     "file with these options and the sections of plugins; if empty:\n" CONFIG_FILE
+     ", if it is there; the command line has the last word",
+     0, 0},
+    {"check-config", CONFIG_BOOL, AT(check_config), "false", NULL,
+     "look at the configuration and the plugins, and exit", 0, 0},
     {"plugin-dir", CONFIG_STRING, AT(plugin_dir), PLUGIN_DIR, "DIR", "where they are", 0, 0},
     {"v", CONFIG_INT, AT(verbosity), "0", "N", "1 also logs what happens, 2 every detail", 0, 100},
     {"logtostderr", CONFIG_BOOL, AT(log_stderr), "false", NULL, "log to standard error", 0, 0},
@@ -132,6 +145,9 @@ static const struct config_table options = {option_rows,
 
 struct daemon {
     struct settings settings;
+    struct config_file config; /* all zeros: none was read */
+    int argc;
+    char **argv;
     struct log log;
     struct loop_worker *worker;
     struct loop_offload *offload;
@@ -169,19 +185,25 @@ static void warn_inert(void *arg, const char *name)
     fprintf(stderr, "wsprd: -%s has no effect here\n", name);
 }
 
+static const struct config_setup setup = {
+    .table = &options,
+    .default_path = CONFIG_FILE,
+    .path_offset = AT(config),
+    .inert = warn_inert,
+};
+
 /* Returns -1 to go on, or the exit status. */
 static int read_options(struct daemon *d, int argc, char **argv)
 {
     struct err e = ERR_INIT;
-    int rest, r;
+    bool of_file;
 
-    config_defaults(&options, &d->settings);
-    r = config_parse_args(&options, argc, argv, &d->settings, warn_inert, NULL, &rest, &e);
-    if (r == 0 && rest < argc)
-        r = err_set(&e, WSPR_EINVAL, "unexpected argument \"%s\"", argv[rest]);
-    if (r < 0) {
+    d->argc = argc;
+    d->argv = argv;
+    if (config_setup(&setup, argc, argv, &d->settings, &d->config, &of_file, &e) < 0) {
         fprintf(stderr, "wsprd: %s\n", err_text(&e));
-        print_usage(stderr);
+        if (!of_file)
+            print_usage(stderr);
         err_done(&e);
         return EXIT_USAGE;
     }
@@ -249,10 +271,42 @@ static void stop(struct daemon *d)
         gateway_is_stopped(d);
 }
 
+/*
+ * Reads the configuration again and loads the plugins anew that are other ones now; everything else
+ * stays as it was at the start. What is wrong with the file leaves all as it is.
+ */
+static void reload(struct daemon *d)
+{
+    struct config_setup again = setup;
+    struct config_file config = {0};
+    struct settings settings;
+    struct err e = ERR_INIT;
+    unsigned failed;
+    bool of_file;
+
+    again.inert = NULL;
+    if (d->gateway == NULL)
+        return;
+    if (config_setup(&again, d->argc, d->argv, &settings, &config, &of_file, &e) < 0) {
+        log_write(&d->log, LOG_LEVEL_ERROR, "wsprd", "nothing is loaded anew: %s", err_text(&e));
+        err_done(&e);
+        return;
+    }
+    failed = gateway_reload(d->gateway, config.path != NULL ? &config : NULL);
+    if (failed > 0)
+        log_write(&d->log, LOG_LEVEL_WARN, "wsprd", "%u plugins could not be loaded anew", failed);
+    config_file_done(&config);
+}
+
 static void signal_came(void *arg, int number)
 {
     struct daemon *d = arg;
 
+    if (number == SIGHUP) {
+        if (!d->stopping)
+            reload(d);
+        return;
+    }
     if (d->stopping)
         _exit(128 + number);
     d->stopping = true;
@@ -357,10 +411,11 @@ static int start_accounts(struct daemon *d, struct err *err)
     return accounts_new(&opts, &d->accounts, err);
 }
 
-static int start_gateway(struct daemon *d, struct err *err)
+/* With its plugins; one that is only checked runs none of them. */
+static int make_gateway(struct daemon *d, struct err *err)
 {
-    const char *names[PLUGINS_MAX];
-    char address[32], list[4096];
+    const struct config_file *config = d->config.path != NULL ? &d->config : NULL;
+    struct plugin_set set;
     struct gateway_opts opts = {
         .worker = d->worker,
         .offload = d->offload,
@@ -370,7 +425,10 @@ static int start_gateway(struct daemon *d, struct err *err)
         .proxy = d->settings.vproxy,
         .peer_listen = d->settings.peer_listen,
         .peer_advertise = d->settings.peer_advertise,
-        .plugins = names,
+        .plugins = set.required,
+        .optional = set.optional,
+        .config = config,
+        .check_only = d->settings.check_config,
         .roots = roots_for_pages(d),
         .accounts = d->accounts,
         .associate_from = d->settings.associate_from,
@@ -380,14 +438,23 @@ static int start_gateway(struct daemon *d, struct err *err)
                    .names_per_server = (uint32_t)d->settings.max_names,
                    .invocations = (uint32_t)d->settings.max_pending},
     };
-    int r;
+    int r = plugin_set_read(&set, d->settings.plugins, d->settings.optional_plugins,
+                            d->settings.deny_plugins, config, err);
 
-    if (snprintf(list, sizeof list, "%s", d->settings.plugins) >= (int)sizeof list)
-        return err_set(err, WSPR_EINVAL, "the list of plugins is too long");
-    opts.n_plugins = config_split(list, names, PLUGINS_MAX);
-    if (opts.n_plugins > PLUGINS_MAX)
-        return err_set(err, WSPR_EINVAL, "the list of plugins is too long");
+    if (r < 0)
+        return r;
+    opts.n_plugins = set.n_required;
+    opts.n_optional = set.n_optional;
     r = gateway_new(&opts, &d->gateway, err);
+    plugin_set_done(&set);
+    return r;
+}
+
+static int start_gateway(struct daemon *d, struct err *err)
+{
+    char address[32];
+    int r = make_gateway(d, err);
+
     if (r < 0)
         return r;
     snprintf(address, sizeof address, "127.0.0.1:%" PRId64, d->settings.port);
@@ -405,6 +472,8 @@ static int start(struct daemon *d, struct err *err)
         r = loop_offload_new(NULL, &d->offload, err);
     if (r == 0)
         r = loop_signals_new(d->worker, signal_came, d, &d->signals, err);
+    if (r == 0)
+        r = loop_signals_add(d->signals, d->worker, SIGHUP, err);
     if (r == 0)
         r = start_runtime(d, err);
     if (r == 0)
@@ -430,6 +499,35 @@ static void finish(struct daemon *d)
     loop_worker_free(d->worker);
     security_trust_unref(d->trust);
     security_private_unref(d->identity);
+    config_file_done(&d->config);
+}
+
+static void checked(void *arg)
+{
+    struct daemon *d = arg;
+
+    loop_worker_stop(d->worker);
+}
+
+/* What can be wrong with the configuration, without running anything. */
+static int check_config(struct daemon *d, struct err *err)
+{
+    struct config_roots roots;
+    int r = config_roots_of_process(&roots, err);
+
+    if (r < 0)
+        return r;
+    config_roots_done(&roots);
+    r = loop_worker_new(NULL, &d->worker, err);
+    if (r == 0)
+        r = make_gateway(d, err);
+    if (r == 0) {
+        gateway_stop(d->gateway, checked, d);
+        loop_worker_run(d->worker);
+        printf("wsprd: %s is right\n",
+               d->config.path != NULL ? d->config.path : "the configuration (no file)");
+    }
+    return r;
 }
 
 static void print_welcome(const struct daemon *d)
@@ -463,11 +561,15 @@ int main(int argc, char **argv)
     no_core_files();
     if (status >= 0)
         return status;
-    if (start(&d, &e) < 0) {
+    if ((d.settings.check_config ? check_config(&d, &e) : start(&d, &e)) < 0) {
         fprintf(stderr, "wsprd: %s\n", err_text(&e));
         err_done(&e);
         finish(&d);
         return EXIT_FAILURE;
+    }
+    if (d.settings.check_config) {
+        finish(&d);
+        return EXIT_SUCCESS;
     }
     print_welcome(&d);
     loop_worker_run(d.worker);

@@ -10,7 +10,8 @@
 #include "loop/internal.h"
 
 struct loop_signals {
-    struct event on_int, on_term;
+    struct event on_int, on_term, on_other;
+    bool other;
     void (*fn)(void *arg, int number);
     void *arg;
 };
@@ -52,11 +53,23 @@ int loop_signals_new(struct loop_worker *w, void (*fn)(void *arg, int number), v
     return 0;
 }
 
+int loop_signals_add(struct loop_signals *s, struct loop_worker *w, int number, struct err *err)
+{
+    if (s->other)
+        return err_set(err, WSPR_EINVAL, "one more signal can be watched, not two");
+    if (signal_watch(s, w, &s->on_other, number) < 0)
+        return err_set(err, WSPR_ESYS, "cannot watch signals");
+    s->other = true;
+    return 0;
+}
+
 void loop_signals_free(struct loop_signals *s)
 {
     if (s == NULL)
         return;
     event_del(&s->on_int);
     event_del(&s->on_term);
+    if (s->other)
+        event_del(&s->on_other);
     free(s);
 }

@@ -11,7 +11,7 @@
  *     WSPR_PLUGIN_EXPORT(plugin)
  *
  * Thread: every callback runs on the loop of the worker that owns the connection, in order of
- * arrival, and must not block. Only wspr_log, wspr_quote and wspr_post (and what says so) may be called elsewhere.
+ * arrival, and must not block. Elsewhere only those functions may be called that say "any thread".
  *
  * Ownership: what a callback is given is borrowed for that call, unless the function says
  * otherwise. No host function calls back into the plugin before it returns; notices are queued.
@@ -152,9 +152,10 @@ WSPR_API const char *wspr_option_string(struct wspr_host *host, const char *name
 
 /*
  * Runs fn(arg) on the host's loop, after the present callback. Any thread. Posts of one thread keep
- * their order. Once this returned 0 fn does run, before unload, and also if load fails. WSPR_ENOMEM,
- * WSPR_ELIMIT if too many wait, or WSPR_ECLOSED when the plugin is about to be unloaded: fn will
- * then not run. A plugin's own threads must have ended when its unload returns.
+ * their order. Once this returned 0 fn does run, before unload, and also if load fails.
+ * WSPR_ENOMEM, WSPR_ELIMIT if too many wait, or WSPR_ECLOSED when the plugin is about
+ * to be unloaded: fn will then not run. A plugin's own threads must have ended when its unload
+ * returns.
  */
 WSPR_API int wspr_post(struct wspr_host *host, void (*fn)(void *arg), void *arg) WSPR_MUST_CHECK;
 /*
@@ -168,8 +169,8 @@ WSPR_API int wspr_offload(struct wspr_host *host, void (*work)(void *arg), void 
 
 struct wspr_timer;
 /*
- * A timer that is not armed; fn is called on the loop. NULL if memory is short. The plugin frees it,
- * at the latest in unload. Loop, as the rest of timers.
+ * A timer that is not armed; fn is called on the loop. NULL if memory is short. The plugin frees
+ * it, at the latest in unload. Loop, as the rest of timers.
  */
 WSPR_API struct wspr_timer *wspr_timer_new(struct wspr_host *host, void (*fn)(void *arg),
                                            void *arg);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "config/file.h"
 #include "config/option.h"
 #include "config/roots.h"
 #include "tap.h"
@@ -310,7 +311,60 @@ static void durations(void)
     }
 }
 
+/* ---- files ---- */
+
+static void files(void)
+{
+    static const char text[] = "# comment\r\n\n port =  81 \nname = \"a b\"\n[plugin x]\n"
+                               "port = \nname==\"\n";
+    struct config_file f;
+    struct settings s = {0};
+    struct err e = ERR_INIT;
+
+    TAP_IS(config_file_parse(&f, "f.conf", text, sizeof text - 1, &e) == 0);
+    config_defaults(&table, &s);
+    TAP_IS(config_file_apply(&f, "", &table, &s, &e) == 0);
+    TAP_IS(s.port == 81 && strcmp(s.name, "a b") == 0);
+    TAP_IS(config_file_section(&f, "plugin x") != NULL &&
+           config_file_section(&f, "plugin x")->line == 5);
+    TAP_IS(config_file_section(&f, "plugin") == NULL && config_file_section(NULL, "x") == NULL);
+    TAP_IS(strcmp(config_file_find(&f, "plugin x", "port")->value, "") == 0);
+    TAP_IS(strcmp(config_file_find(&f, "plugin x", "name")->value, "=\"") == 0);
+    TAP_IS(config_file_apply(&f, "plugin x", &table, &s, &e) == WSPR_EINVAL);
+    TAP_OK(strncmp(err_text(&e), "f.conf:6: ", 10) == 0, "%s", err_text(&e));
+    err_done(&e);
+    config_file_done(&f);
+}
+
+static void bad_files(void)
+{
+    static const struct {
+        const char *text, *error;
+        size_t len;
+    } cases[] = {
+        {"a = 1\nb\n", "f:2: a setting looks like name = value", 8},
+        {"= 1\n", "f:1: a setting looks like name = value", 4},
+        {"\n[x\n", "f:2: a section looks like [plugin NAME]", 4},
+        {"[]\n", "f:1: a section looks like [plugin NAME]", 3},
+        {"a = 1\n[x]\na = 1\na = 2\n", "f:4: a stands in line 3 already", 22},
+        {"[x]\n[y]\n[x]\n", "f:3: x stands in line 1 already", 12},
+        {"a\0b = 1\n", "f:1: this is no text file", 8},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct config_file f = {0};
+        struct err e = ERR_INIT;
+
+        TAP_IS(config_file_parse(&f, "f", cases[i].text, cases[i].len, &e) == WSPR_EINVAL);
+        TAP_OK(strcmp(err_text(&e), cases[i].error) == 0, "%s", err_text(&e));
+        TAP_IS(f.n == 0 && f.text == NULL);
+        err_done(&e);
+    }
+}
+
 static const struct tap_case config_cases[] = {
+    {"files", files},
+    {"bad files", bad_files},
     {"lists are split", lists_are_split},
     {"roots of the environment", roots_of_the_environment},
     {"roots have limits", roots_have_limits},

@@ -1,0 +1,196 @@
+/* wsprd with a configuration file: what it loads, what it refuses, and loading anew. */
+#include "config.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "folder.h"
+#include "integration/rig.h"
+#include "tap.h"
+#include "wspeer.h"
+
+/* Starts wsprd with a configuration with which it must end by itself; its exit status. */
+static int run_to_end(const char *config, const char *more, char **ret_output)
+{
+    char program[4200], log[4200];
+    const char *argv[] = {program, "-no-embedded", "-config", config, more, NULL};
+    struct child c;
+
+    if (!rig_program(program, sizeof program, "wsprd") ||
+        child_start(&c, argv, NULL, child_file(log, sizeof log, "end.log")) < 0)
+        return -1;
+    if (!child_wait(&c, RIG_TIMEOUT_MS)) {
+        child_stop(&c, SIGKILL, 1000);
+        return -1;
+    }
+    *ret_output = child_output(&c);
+    return WIFEXITED(c.status) ? WEXITSTATUS(c.status) : -1;
+}
+
+static const char *folder_of_good(void)
+{
+    const char *folder = folder_make();
+
+    if (folder == NULL || !folder_put(folder, "tests/plugins/odd_good", "odd_good") ||
+        !folder_put(folder, "tests/plugins/odd_major", "odd_major")) {
+        printf("Bail out! no plugins\n");
+        exit(99);
+    }
+    return folder;
+}
+
+static void broken_configurations(void)
+{
+    static const struct {
+        const char *text, *want;
+        int status;
+    } cases[] = {
+        {"plugins = odd_good\n", "is right", 0},
+        {"plugins = odd_good, odd_major\n", "/odd_major.so is built for plugin ABI 7.", 1},
+        {"plugins = odd_good\noptional-plugins = odd_major\n", "plugin odd_major is left out: ", 0},
+        {"plugins = odd_good, odd_major\ndeny-plugins = odd_major\n", "is right", 0},
+        {"plugins = odd_good\n[plugin odd_good]\nnumber = 0\n", ".conf:4: invalid value \"0\"", 1},
+        {"plugins = odd_good\n[plugin odd_goof]\n", ".conf:3: plugin odd_goof is not in", 1},
+        {"plugins = odd_good\nport = 70000\n", ".conf:3: invalid value \"70000\"", 2},
+        {"plugins = odd_good\nprot = 1\n", ".conf:3: unknown option \"prot\"", 2},
+        {"plugins = odd_good\nplugins = x\n", ".conf:3: plugins stands in line 2 already", 2},
+        {"plugins\n", ".conf:2: a setting looks like name = value", 2},
+        {"[plugin x\n", ".conf:2: a section looks like [plugin NAME]", 2},
+        {"help = true\n", ".conf:2: help is for the command line only", 2},
+        {"associate-from = chrome-extension\n", "associate-from: ", 1},
+    };
+    const char *folder = folder_of_good();
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[8192], *out = NULL;
+        int status;
+
+        snprintf(text, sizeof text, "plugin-dir = %s\n%s", folder, cases[i].text);
+        status = run_to_end(folder_write(folder, "wspr.conf", text), "-check-config", &out);
+        TAP_OK(status == cases[i].status, "case %zu: status %d: %s", i, status,
+               out != NULL ? out : "");
+        TAP_OK(out != NULL && strstr(out, cases[i].want) != NULL, "case %zu: %s", i,
+               out != NULL ? out : "");
+        free(out);
+    }
+}
+
+static void a_required_one_stops_the_start(void)
+{
+    const char *folder = folder_of_good();
+    char text[8192], *out = NULL;
+
+    snprintf(text, sizeof text, "port = 0\nplugin-dir = %s\nplugins = odd_good, odd_major\n",
+             folder);
+    TAP_IS(run_to_end(folder_write(folder, "wspr.conf", text), NULL, &out) == 1);
+    TAP_OK(out != NULL && strstr(out, "odd_major.so is built for plugin ABI 7.") != NULL &&
+               strstr(out, "Listening") == NULL,
+           "%s", out != NULL ? out : "");
+    free(out);
+    TAP_IS(run_to_end("/nonexistent.conf", NULL, &out) == 2);
+    TAP_OK(out != NULL && strstr(out, "/nonexistent.conf") != NULL, "%s", out != NULL ? out : "");
+    free(out);
+}
+
+/* ---- loading anew ---- */
+
+static bool says(struct wspeer *p, const char *send, const char *want)
+{
+    struct wspeer_frame frame;
+
+    if (send != NULL && wspeer_send_text(p, send) < 0)
+        return false;
+    if (wspeer_recv_message(p, &frame, RIG_TIMEOUT_MS) != WSPEER_FRAME)
+        return false;
+    if (strstr((const char *)frame.data, want) != NULL)
+        return true;
+    printf("# %s\n", (const char *)frame.data);
+    return false;
+}
+
+#define CALL  "{\"id\": 1, \"type\": 200, \"data\": \"null\"}"
+#define WAIT  "{\"id\": 3, \"type\": 200, \"data\": \"\\\"wait\\\"\"}"
+#define GO_ON "{\"id\": 3, \"type\": 201, \"data\": \"null\"}"
+
+static void write_config(const char *folder, const char *word)
+{
+    char text[8192];
+
+    snprintf(text, sizeof text,
+             "plugin-dir = %s\nplugins = odd_good\nno-embedded = on\nv = 1\n[plugin odd_good]\n"
+             "word = %s\n",
+             folder, word);
+    folder_write(folder, "wspr.conf", text);
+}
+
+static bool hang_up_and_wait(struct rig_wsprd *w, const char *mark)
+{
+    char text[512];
+
+    return kill(w->child.pid, SIGHUP) == 0 &&
+           child_wait_text(&w->child, mark, text, sizeof text, RIG_TIMEOUT_MS);
+}
+
+static void loading_anew(void)
+{
+    const char *folder = folder_of_good();
+    char config[4400], plugins[4400], text[512];
+    const char *args[] = {"-config", config, plugins, NULL};
+    struct rig_wsprd w;
+    struct wspeer old, later;
+
+    snprintf(config, sizeof config, "%s/wspr.conf", folder);
+    snprintf(plugins, sizeof plugins, "-plugin-dir=%s", folder);
+    write_config(folder, "hi");
+    TAP_IS(rig_wsprd_start(&w, NULL, args));
+    if (w.port == 0)
+        return;
+    TAP_IS(wspeer_connect(&old, w.port, "/ws", NULL, RIG_TIMEOUT_MS) == 0);
+    TAP_IS(says(&old, NULL, "mounttableRoot"));
+    TAP_IS(says(&old, CALL, "hi 1"));
+    TAP_IS(wspeer_send_text(&old, WAIT) == 0);
+    TAP_IS(says(&old, CALL, "hi 1")); /* by now the flow waits */
+
+    /* A wrong file changes nothing. */
+    folder_write(folder, "wspr.conf", "plugins = odd_good\nnonsense\n");
+    TAP_IS(hang_up_and_wait(&w, "nothing is loaded anew: "));
+    TAP_IS(says(&old, CALL, "hi 1"));
+
+    /* Another file and another setting: the flow stays with the instance that began it. */
+    write_config(folder, "bye");
+    TAP_IS(folder_put(folder, "tests/plugins/odd_good2", "odd_good"));
+    TAP_IS(hang_up_and_wait(&w, "plugin odd_good is loaded anew"));
+    TAP_IS(says(&old, CALL, "bye 2"));
+    TAP_IS(wspeer_connect(&later, w.port, "/ws", NULL, RIG_TIMEOUT_MS) == 0);
+    TAP_IS(says(&later, NULL, "mounttableRoot"));
+    TAP_IS(says(&later, CALL, "bye 2"));
+    TAP_IS(says(&old, GO_ON, "1 ends"));
+    TAP_IS(child_wait_text(&w.child, "former instance of plugin odd_good", text, sizeof text,
+                           RIG_TIMEOUT_MS));
+    TAP_IS(says(&old, CALL, "bye 2"));
+
+    /* A broken one is not taken. */
+    TAP_IS(folder_put(folder, "tests/plugins/odd_major", "odd_good"));
+    TAP_IS(hang_up_and_wait(&w, "plugin odd_good stays as it is: "));
+    TAP_IS(says(&later, CALL, "bye 2"));
+    wspeer_close(&later);
+    wspeer_close(&old);
+    TAP_IS(rig_wsprd_stop(&w));
+}
+
+static const struct tap_case plugin_cases[] = {
+    {"broken configurations", broken_configurations},
+    {"a required one stops the start", a_required_one_stops_the_start},
+    {"loading anew", loading_anew},
+};
+
+int main(int argc, char **argv)
+{
+    const struct tap_suite suites[] = {TAP_SUITE("plugins", plugin_cases)};
+
+    return tap_main(argc, argv, suites, 1);
+}
