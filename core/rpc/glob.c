@@ -6,7 +6,8 @@
  *       |                                                                          |
  *       +--> told to the caller, if the pattern ends there or following failed     +--> queue
  *
- * What needs no following, an object that the pattern ends at, is told as it comes and never queued.
+ * What needs no following, an object that the pattern ends at, is told as it comes and never
+ * queued.
  *
  * The first mount table that answers decides. What one fails with is told with the entry, and the
  * listing goes on with the next.

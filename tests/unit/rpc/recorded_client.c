@@ -161,14 +161,15 @@ static struct security_private *indebted(const struct vom_value *caveat)
 static void indebted_begin(void)
 {
     struct json_object *flow = recording_flow(recording_named("discharge"), 1);
-    struct buf c2s = recording_bytes(flow, true);
     struct arena a = ARENA_INIT(1 << 20);
     struct recording_items items;
     struct vom_value caveat;
     struct vom_enc enc;
+    struct buf c2s;
 
     if (t.indebted != NULL)
         return;
+    c2s = recording_bytes(flow, true);
     recording_read(&items, buf_span(&c2s), true);
     move_discharger(&items.item[1].value, &a, &caveat);
     t.indebted = indebted(&caveat);
