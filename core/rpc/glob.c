@@ -135,6 +135,12 @@ static void put_bytes(uint8_t **p, const void *from, size_t n)
     *p += n;
 }
 
+/* Names are kept with a NUL behind them. */
+static bool holds_nul(struct span s)
+{
+    return s.len > 0 && memchr(s.p, 0, s.len) != NULL;
+}
+
 /* Queues an entry that is called `name` and has a list of MountedServer. */
 static int glob_queue(struct rpc_glob *g, struct span name, const struct vom_value *servers,
                       unsigned depth)
@@ -164,7 +170,7 @@ static int glob_queue(struct rpc_glob *g, struct span name, const struct vom_val
         struct span server = vom_value_field(&s, "Server").s;
         uint32_t ttl = (uint32_t)vom_value_field(&s, "TTL").u;
 
-        if (memchr(server.p, 0, server.len) != NULL)
+        if (holds_nul(server))
             continue;
         put_bytes(&p, &ttl, sizeof ttl);
         put_bytes(&p, server.p, server.len);
@@ -304,7 +310,7 @@ static bool needs_nothing(const struct naming_glob *rest, const struct vom_value
         struct span name = vom_value_field(&server, "Server").s;
 
         /* The first one decides; the queue leaves out what is no name at all. */
-        if ((i == 0 && !is_leaf(rest, name)) || memchr(name.p, 0, name.len) != NULL)
+        if ((i == 0 && !is_leaf(rest, name)) || holds_nul(name))
             return false;
     }
     return true;
