@@ -31,7 +31,7 @@ static const struct config_option global_rows[] = {
     {"version", CONFIG_ACTION, AT(version), "false", NULL, "print the version", 0, 0},
 };
 
-static const struct config_table global_table = CLI_TABLE(global_rows);
+const struct config_table cli_global_table = CLI_TABLE(global_rows);
 
 /* In the order of the help. */
 /* clang-format off */
@@ -51,6 +51,24 @@ static const struct cli_command *const commands[] = {
 /* clang-format on */
 
 #define N_COMMANDS (sizeof commands / sizeof commands[0])
+
+const struct cli_command *cli_command_row(const struct cli_command *group, size_t i)
+{
+    if (group == NULL)
+        return i < N_COMMANDS ? commands[i] : NULL;
+    return group->sub[i].name != NULL ? &group->sub[i] : NULL;
+}
+
+const struct cli_command *cli_find_command(const struct cli_command *group, const char *name)
+{
+    const struct cli_command *c;
+
+    for (size_t i = 0; (c = cli_command_row(group, i)) != NULL; i++) {
+        if (strcmp(c->name, name) == 0)
+            return c;
+    }
+    return NULL;
+}
 
 static const char exit_statuses[] =
     "Exit status:\n"
@@ -83,7 +101,7 @@ static int print_main_help(struct cli *cli)
     fputs("\n'wspr COMMAND --help' tells more, with examples.\n\n"
           "Options, of all commands and anywhere on the line:\n",
           stdout);
-    config_print_options(&global_table, stdout);
+    config_print_options(&cli_global_table, stdout);
     fputs("\nNAME is a name below the roots (\"house/lamp\"), or /ADDRESS//NAME, where ADDRESS is\n"
           "an endpoint (\"@2@tcp@...@@\") or HOST:PORT.\n\n"
           "Errors go to the standard error, as \"wspr: TEXT [ID]\", or with --json as\n"
@@ -110,7 +128,7 @@ static int print_help(struct cli *cli, const struct cli_command *c)
     }
     if (c->sub == NULL) {
         fputs(c->options != NULL ? "\nOptions of all commands:\n" : "Options:\n", stdout);
-        config_print_options(&global_table, stdout);
+        config_print_options(&cli_global_table, stdout);
     }
     return cli_flush(cli);
 }
@@ -119,37 +137,16 @@ static int print_help(struct cli *cli, const struct cli_command *c)
 
 static int unknown_command(struct cli *cli, const char *name, const struct cli_command *group)
 {
+    const struct cli_command *c;
     char near[256] = "";
     size_t len = 0;
 
-    for (size_t i = 0;; i++) {
-        const struct cli_command *c = group != NULL    ? &group->sub[i]
-                                      : i < N_COMMANDS ? commands[i]
-                                                       : NULL;
-
-        if (c == NULL || c->name == NULL)
-            break;
+    for (size_t i = 0; (c = cli_command_row(group, i)) != NULL; i++) {
         if (cli_is_near(span_str(name), span_str(c->name)) && len < sizeof near)
             len += (size_t)snprintf(near + len, sizeof near - len, "%s%s",
                                     len > 0 ? ", " : "; did you mean ", c->name);
     }
     return cli_usage(cli, "there is no command \"%s\"%s%s", name, near, len > 0 ? "?" : "");
-}
-
-static const struct cli_command *find_command(const char *name, const struct cli_command *group)
-{
-    if (group != NULL) {
-        for (const struct cli_command *c = group->sub; c->name != NULL; c++) {
-            if (strcmp(c->name, name) == 0)
-                return c;
-        }
-        return NULL;
-    }
-    for (size_t i = 0; i < N_COMMANDS; i++) {
-        if (strcmp(commands[i]->name, name) == 0)
-            return commands[i];
-    }
-    return NULL;
 }
 
 /* ---- running it ---- */
@@ -170,7 +167,7 @@ static int run_command(struct cli *cli, const struct cli_command *c, int argc, c
 {
     void *opts = calloc(1, c->opts_size + 1);
     const char **operands = calloc((size_t)argc + 1, sizeof *operands);
-    const struct config_part parts[] = {{c->options, opts}, {&global_table, &cli->opts}};
+    const struct config_part parts[] = {{c->options, opts}, {&cli_global_table, &cli->opts}};
     struct err e = ERR_INIT;
     int n = 0, status = CLI_OK;
 
@@ -197,7 +194,7 @@ static int run_command(struct cli *cli, const struct cli_command *c, int argc, c
 /* Goes down to the command through its group; argv[0] is its first word. */
 static int dispatch(struct cli *cli, int argc, char **argv)
 {
-    const struct config_part globals = {&global_table, &cli->opts};
+    const struct config_part globals = {&cli_global_table, &cli->opts};
     const struct cli_command *group = NULL, *c = NULL;
     struct err e = ERR_INIT;
     static char path[64] = "wspr";
@@ -219,7 +216,9 @@ static int dispatch(struct cli *cli, int argc, char **argv)
         }
         if (argc == 0)
             break;
-        c = find_command(argv[0], group);
+        if (group == NULL && strcmp(argv[0], "__complete") == 0)
+            return cli_complete(cli, argc - 1, argv + 1);
+        c = cli_find_command(group, argv[0]);
         if (c == NULL)
             return unknown_command(cli, argv[0], group);
         snprintf(path + strlen(path), sizeof path - strlen(path), " %s", c->name);
@@ -240,7 +239,7 @@ int main(int argc, char **argv)
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     int status;
 
-    config_defaults(&global_table, &cli.opts);
+    config_defaults(&cli_global_table, &cli.opts);
     cli.color = isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == '\0') &&
                 term != NULL && strcmp(term, "dumb") != 0;
     status = dispatch(&cli, argc - 1, argv + 1);

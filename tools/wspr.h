@@ -5,6 +5,7 @@
  *     wspr_run.c        the network under a command: loop, identity, roots, waiting, Ctrl-C
  *     wspr_out.c        output, errors, exit status
  *     wspr_json.c       JSON for people
+ *     wspr_complete.c   completion of words in a shell
  *     wspr_<command>.c  the commands, each with its row for the table
  *
  * A command reads like a script: it starts something, waits with cli_wait() until a callback says
@@ -109,6 +110,18 @@ extern const struct cli_command cli_accounts, cli_call, cli_glob, cli_identity, 
     {                                                                                              \
         rows, sizeof(rows) / sizeof(rows)[0]                                                       \
     }
+
+/* ---- wspr.c ---- */
+
+extern const struct config_table cli_global_table; /* fills struct cli_globals */
+/* Row i of a group, or of the commands themselves (NULL); NULL behind the last. */
+const struct cli_command *cli_command_row(const struct cli_command *group, size_t i);
+const struct cli_command *cli_find_command(const struct cli_command *group, const char *name);
+
+/* ---- wspr_complete.c ---- */
+
+/* Prints what the last word may become, for the shells' completions. The exit status. */
+int cli_complete(struct cli *cli, int n, char **words);
 
 /* ---- wspr_run.c ---- */
 
