@@ -77,7 +77,8 @@ static void scall_recycle(struct rpc_scall *c)
     security_identity_unref(c->remote);
     security_identity_unref(c->blessing);
     c->local = c->peer = c->remote = c->blessing = NULL;
-    c->running = c->finished = c->gone = c->held = c->ended = c->broken = c->sent = false;
+    c->running = c->finished = c->gone = c->held = c->checking = c->ended = c->broken = c->sent =
+        false;
     err_done(&c->stream_error);
     c->next = RPC_SNEXT_REQUEST;
     c->request = (struct rpc_request){0};

@@ -1,8 +1,7 @@
 /*
  * What comes in on the flow of a served call, and what it leads to (spec: ipc 5):
  *
- *     REQUEST -> [BLESSING] -> DISCHARGE x n -> look up the method -> ARG x n -> authorize ->
- * invoke
+ *     REQUEST -> [BLESSING] -> DISCHARGE x n -> look up the method -> ARG x n -> authorize, invoke
  *                                                                                    |
  *                              stream: HEADER -> ITEM -> HEADER … -> end   <---------+
  */
@@ -11,97 +10,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/clock.h"
-#include "base/quote.h"
 #include "naming/name.h"
 #include "rpc/server_private.h"
-#include "security/acl.h"
 #include "security/identity.h"
 #include "vom/convert.h"
 #include "vom/wiretypes.h"
-
-/* Quoted text for an error; the arena keeps it. */
-static struct span quoted(struct rpc_scall *c, struct span s)
-{
-    struct buf b = BUF_INIT(ERR_MSG_MAX);
-    struct span q;
-
-    quote_append(&b, s, '"');
-    q = arena_copy(&c->arena, buf_span(&b));
-    buf_done(&b);
-    return q.p != NULL ? q : span_str("\"\"");
-}
 
 static void fail_as(struct rpc_scall *c, int code, const char *what, struct err *e)
 {
     err_prefix(e, code, "ipc: %s", what);
     rpc_scall_fail(c, e);
-}
-
-/* ---- authorization ---- */
-
-static int authorize_default(struct rpc_scall *c, struct err *err)
-{
-    struct rpc_server *s = c->server;
-
-    return security_acl_decide(s->default_acl, c->local, c->remote, s->rt->trust, c->label, err);
-}
-
-static int scall_authorize(struct rpc_scall *c, struct err *err)
-{
-    struct security_context ctx = {
-        .now = clock_wall(),
-        .trust = c->server->rt->trust,
-        .local = c->local,
-        .method = c->request.method,
-        .suffix = c->suffix,
-        .label = c->label,
-        .network = span_str("tcp"), /* there is nothing else yet */
-        .discharges = c->discharges,
-        .n_discharges = c->n_discharges,
-    };
-    const struct rpc_authorizer *a = c->object.authorizer;
-    struct span name;
-    struct buf text = BUF_INIT(4096);
-    int r;
-
-    r = c->peer != NULL ? security_authorize(c->peer, &ctx, &c->remote, err)
-                        : err_set(err, WSPR_ENOTAUTH, "identity being matched is nil");
-    if (r < 0)
-        return err_prefix(err, WSPR_ENOTAUTH, "ipc: not authorized(");
-    r = a != NULL ? a->authorize(a->arg, c, err) : authorize_default(c, err);
-    if (r < 0) {
-        security_identity_print(&text, c->remote, c->server->rt->trust);
-        name = quoted(c, c->request.method);
-        err_prefix(err, WSPR_ENOTAUTH,
-                   "ipc: not authorized(\"%.*s\" not authorized for method %.*s: ",
-                   SPAN_ARG(buf_span(&text)), SPAN_ARG(name));
-        buf_done(&text);
-    }
-    return r;
-}
-
-static void scall_invoke(struct rpc_scall *c)
-{
-    struct err e = ERR_INIT;
-
-    if (scall_authorize(c, &e) < 0) {
-        struct err closed = ERR_INIT;
-
-        err_set(&closed, e.code, "%s)", err_text(&e));
-        rpc_scall_fail(c, &closed);
-        err_done(&closed);
-        err_done(&e);
-        return;
-    }
-    c->next = RPC_SNEXT_HEADER;
-    c->running = true;
-    if (c->method != NULL)
-        c->method->invoke(c->object.object, c, c->arg_refs);
-    else if (c->object.invoker->invoke_raw != NULL)
-        c->object.invoker->invoke_raw(c->object.object, c, c->raw, c->n_args);
-    else
-        c->object.invoker->invoke(c->object.object, c, c->arg_refs, c->n_args);
 }
 
 /* ---- look-up ---- */
@@ -160,11 +78,11 @@ static void scall_look_up(struct rpc_scall *c)
     if (r < 0) {
         rpc_scall_fail(c, &e);
     } else if (c->object.interface == NULL && c->object.invoker == NULL) {
-        struct span q = quoted(c, c->suffix);
+        struct span q = rpc_scall_quote(c, c->suffix);
 
         rpc_scall_error(c, WSPR_ENOTFOUND, "ipc: dispatcher not found for %.*s", SPAN_ARG(q));
     } else if (scall_prepare(c, &e) < 0) {
-        struct span q = quoted(c, c->request.suffix);
+        struct span q = rpc_scall_quote(c, c->request.suffix);
         struct err named = ERR_INIT;
 
         err_set_id_text(&named, err_id(&e), strlen(err_id(&e)), "", 0);
@@ -172,7 +90,8 @@ static void scall_look_up(struct rpc_scall *c)
         rpc_scall_fail(c, &named);
         err_done(&named);
     } else if (c->request.n_args != c->n_args) {
-        struct span m = quoted(c, c->request.method), q = quoted(c, c->request.suffix);
+        struct span m = rpc_scall_quote(c, c->request.method),
+                    q = rpc_scall_quote(c, c->request.suffix);
 
         rpc_scall_error(c, WSPR_EBADPROTO,
                         "ipc: wrong number of input arguments for method %.*s, name %.*s (called "
@@ -181,7 +100,7 @@ static void scall_look_up(struct rpc_scall *c)
     } else if (!args_alloc(c)) {
         rpc_scall_error(c, WSPR_EINTERNAL, "too many arguments");
     } else if (c->n_args == 0) {
-        scall_invoke(c);
+        rpc_scall_invoke(c);
     } else {
         c->next = RPC_SNEXT_ARG;
     }
@@ -230,20 +149,18 @@ static int read_request(struct rpc_scall *c, const struct vom_msg *msg, struct e
     return 0;
 }
 
+/* Its signatures are verified off the loop, from a copy; reading goes on afterwards. */
 static int read_blessing(struct rpc_scall *c, const struct vom_msg *msg, struct err *err)
 {
+    struct vom_msg kept = *msg;
     struct vom_value v;
-    int r = vom_dec_value(&c->dec, msg, &c->arena, &v, err);
+    int r;
 
-    if (r == 0)
-        r = security_identity_from_value(&v, 0, &c->blessing, err);
-    if (r < 0)
-        return r;
-    if (!security_pubkey_equal(security_identity_key(c->blessing), security_identity_key(c->local)))
-        rpc_scall_error(c, WSPR_EBADPROTO, "ipc: blessing provided not bound to this server");
-    else
-        scall_credentials_done(c);
-    return 0;
+    kept.body = arena_copy(&c->arena, msg->body);
+    if (kept.body.p == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
+    r = vom_dec_value(&c->dec, &kept, &c->arena, &v, err);
+    return r < 0 ? r : rpc_scall_check_blessing(c, &v, err);
 }
 
 static int read_discharge(struct rpc_scall *c, const struct vom_msg *msg, struct err *err)
@@ -283,7 +200,7 @@ static int read_arg(struct rpc_scall *c, const struct vom_msg *msg, struct err *
     if (!args_are_raw(c))
         c->arg_refs[c->arg] = &c->args[c->arg];
     if (++c->arg == c->n_args)
-        scall_invoke(c);
+        rpc_scall_invoke(c);
     return 0;
 }
 
@@ -368,10 +285,23 @@ static void read_failed(struct rpc_scall *c, struct err *e)
     }
 }
 
+void rpc_scall_blessed(struct rpc_scall *c, struct security_identity *blessing, struct err *why)
+{
+    c->blessing = blessing;
+    if (blessing == NULL)
+        read_failed(c, why);
+    else if (!security_pubkey_equal(security_identity_key(blessing),
+                                    security_identity_key(c->local)))
+        rpc_scall_error(c, WSPR_EBADPROTO, "ipc: blessing provided not bound to this server");
+    else
+        scall_credentials_done(c);
+}
+
 /* Items wait until the method has said that it takes them. */
 static bool may_read(const struct rpc_scall *c)
 {
-    return !c->finished && !c->held && !c->broken && !(c->running && c->ops == NULL);
+    return !c->checking && !c->finished && !c->held && !c->broken &&
+           !(c->running && c->ops == NULL);
 }
 
 static size_t scall_parse(struct rpc_scall *c, struct span in)

@@ -73,9 +73,10 @@ struct rpc_scall {
     bool finished; /* waits to be freed */
     bool gone;
     bool held;
-    bool broken; /* the stream cannot be read any further */
-    bool ended;  /* the end of the stream was told */
-    bool sent;   /* something of ours is on the flow */
+    bool checking; /* signatures are being verified: nothing is read */
+    bool broken;   /* the stream cannot be read any further */
+    bool ended;    /* the end of the stream was told */
+    bool sent;     /* something of ours is on the flow */
     struct err stream_error;
     struct rpc_request request;
     struct span suffix;
@@ -123,7 +124,8 @@ void rpc_server_remove_endpoint(struct rpc_server *server, const char *endpoint)
 /* Ends every question what is published, with "ipc: server is stopped". */
 void rpc_published_abort(struct rpc_server *server);
 
-/* Of scall_read.c. */
+/* Of scall_read.c: the blessing is genuine, or (NULL) it is not, and why. */
+void rpc_scall_blessed(struct rpc_scall *call, struct security_identity *blessing, struct err *why);
 extern const struct vc_flow_ops rpc_scall_flow_ops;
 void rpc_scall_take_up(void *call);
 void rpc_scall_deadline(void *call);
@@ -131,6 +133,13 @@ void rpc_scall_deadline(void *call);
 void rpc_scall_error(struct rpc_scall *call, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 void rpc_scall_leave(struct rpc_scall *call);
+
+/* Of scall_auth.c: verifies a blessing, whose value must stay; rpc_scall_blessed follows. */
+int rpc_scall_check_blessing(struct rpc_scall *call, const struct vom_value *v, struct err *err);
+/* Authorizes the caller, then runs the method; or fails the call. */
+void rpc_scall_invoke(struct rpc_scall *call);
+/* Quoted text for an error; the call's arena keeps it. */
+struct span rpc_scall_quote(struct rpc_scall *call, struct span s);
 
 /* Of universal.c: the method that every interface has; NULL if it is none of them. */
 const struct rpc_method *rpc_universal_method(struct span name);

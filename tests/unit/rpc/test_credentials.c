@@ -194,9 +194,9 @@ static void until(const unsigned *counter, unsigned value)
 
 /* ---- discharges ---- */
 
-static void fetched_once(void)
+static void fetched(bool offload)
 {
-    begin(false);
+    begin(offload);
     owe_one("server", OTHER);
     call_is("Echo", "");
     TAP_IS(t.giver[OTHER].asked == 1 && stats()->discharges == 1 && stats()->discharge_hits == 0);
@@ -207,6 +207,12 @@ static void fetched_once(void)
     call_is("Echo", "");
     TAP_IS(t.giver[OTHER].asked == 1 && stats()->discharges_dropped == 0);
     end();
+}
+
+static void fetched_once(void)
+{
+    fetched(false);
+    fetched(true);
 }
 
 /* Nobody is asked for what the server does not want to see. */
@@ -564,10 +570,17 @@ int main(int argc, char **argv)
         {"with a stream", with_a_stream},
         {"cancelled while granting", cancelled_while_granting},
     };
+    static const struct tap_case server[] = {
+        {"checks", credentials_server_checks},
+        {"the caller is gone", credentials_caller_gone},
+        {"checked too late", credentials_checked_too_late},
+        {"the server stops", credentials_server_stops},
+    };
     static const struct tap_suite suites[] = {
         TAP_SUITE("discharges", discharges),
         TAP_SUITE("granters", granters),
+        TAP_SUITE("server", server),
     };
 
-    return tap_main(argc, argv, suites, 2);
+    return tap_main(argc, argv, suites, 3);
 }
