@@ -51,10 +51,10 @@ static const struct config_table mounttabled_table = {
 };
 
 static const char about[] =
-    "Serves a table of names, under the identity in the file that VEYRON_IDENTITY names, or under\n"
-    "a fresh one. The endpoint that it prints is a root for NAMESPACE_ROOT; a second table with "
+    "Serves a table of names, under the identity in the file that VEYRON_IDENTITY names, else "
     "that\n"
-    "root and -name=NAME is mounted below it.\n\n";
+    "of wsprd on this machine, else a fresh one. The endpoint that it prints is a root for\n"
+    "NAMESPACE_ROOT; a second table with that root and -name=NAME is mounted below it.\n\n";
 
 static int mounttabled_start(struct daemon *d, const struct mounttabled_opts *o,
                              struct mounttable **ret_table, struct err *err)

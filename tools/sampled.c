@@ -51,7 +51,7 @@ static const struct config_table sampled_table = {
 
 static const char about[] =
     "Serves a cache of values and an object that throws errors, under the identity in the file\n"
-    "that VEYRON_IDENTITY names, or under a fresh one.\n\n";
+    "that VEYRON_IDENTITY names, else that of wsprd on this machine, else a fresh one.\n\n";
 
 /* Where it listens through its relay, the first time; later it is only logged, by the server. */
 static void sampled_relayed(void *arg, struct rpc_server *server, const char *endpoint,

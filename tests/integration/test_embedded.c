@@ -124,19 +124,15 @@ static void is_cache(struct page *p, const char *name)
 
 /* ---- wsprd as a user starts it ---- */
 
-/* With this home and no variable set; args are further arguments. */
-static bool start_alone(struct rig_wsprd *w, const char *home, const char *const *args)
+/* With this home and no variable set but, maybe, the roots; args are further arguments. */
+static bool start_with(struct rig_wsprd *w, const char *home, const char *roots,
+                       const char *const *args)
 {
     static unsigned serial;
     char program[4200], plugins[4200], log[4200], name[64], home_env[4300], text[64];
     const char *argv[16] = {program, "-port=0", plugins};
-    const char *env[] = {home_env,
-                         "VEYRON_IDENTITY",
-                         "NAMESPACE_ROOT",
-                         "MOUNTTABLE_ROOT",
-                         "STATE_DIRECTORY",
-                         "XDG_STATE_HOME",
-                         NULL};
+    const char *env[] = {home_env,          "VEYRON_IDENTITY", roots, "MOUNTTABLE_ROOT",
+                         "STATE_DIRECTORY", "XDG_STATE_HOME",  NULL};
 
     if (!rig_program(program, sizeof program, "wsprd"))
         return false;
@@ -153,6 +149,11 @@ static bool start_alone(struct rig_wsprd *w, const char *home, const char *const
                         RIG_TIMEOUT_MS))
         w->port = (int)strtol(text, NULL, 10);
     return w->port > 0;
+}
+
+static bool start_alone(struct rig_wsprd *w, const char *home, const char *const *args)
+{
+    return start_with(w, home, "NAMESPACE_ROOT", args);
 }
 
 /* A new folder for a user of this test. */
@@ -331,6 +332,51 @@ static void test_no_embedded(void)
     TAP_IS(rig_wsprd_stop(&w));
 }
 
+/* A variable that is set and names no root is none. */
+static void test_empty_root(void)
+{
+    struct rig_wsprd w;
+    struct page p;
+    char home[4200];
+
+    TAP_IS(start_with(&w, new_home(home), "NAMESPACE_ROOT= ,", NULL));
+    if (page_open(&p, w.port)) {
+        TAP_OK(strncmp(p.roots, "\"/@2@tcp@127.0.0.1:", 19) == 0, "%s", p.roots);
+        is_cache(&p, "cache");
+    }
+    page_close(&p);
+    TAP_IS(rig_wsprd_stop(&w));
+}
+
+/* What people have in their scripts; most of it means nothing here (spec: websocket 1). */
+static void test_old_flags(void)
+{
+    static const char *const args[] = {"-alsologtostderr=false",
+                                       "--logtostderr",
+                                       "-log_dir=/nowhere",
+                                       "-log_backtrace_at",
+                                       "file.go:1",
+                                       "-max_stack_buf_size=4096",
+                                       "-stderrthreshold=2",
+                                       "-v=1",
+                                       "-vv=2",
+                                       "-vmodule=x=3",
+                                       NULL};
+    struct rig_wsprd w;
+    struct page p;
+    char home[4200], *out;
+
+    TAP_IS(start_alone(&w, new_home(home), args));
+    if (page_open(&p, w.port))
+        is_cache(&p, "cache");
+    page_close(&p);
+    TAP_IS(rig_wsprd_stop(&w));
+    out = child_output(&w.child);
+    TAP_OK(out != NULL && strstr(out, " info ") != NULL && strstr(out, " debug ") == NULL, "%s",
+           out != NULL ? out : "");
+    free(out);
+}
+
 /* A stream that is open when the signal comes does not hold the end up. */
 static void test_stops_in_a_call(void)
 {
@@ -474,6 +520,7 @@ int main(int argc, char **argv)
     static const struct tap_case alone[] = {
         {"nothing configured", test_alone},        {"the identity is kept", test_identity_kept},
         {"the state directory", test_state_dir},   {"not embedded", test_no_embedded},
+        {"an empty root", test_empty_root},        {"the flags of old", test_old_flags},
         {"stops in a call", test_stops_in_a_call},
     };
     static const struct tap_case roots[] = {{"several roots", test_roots}};
