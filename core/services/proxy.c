@@ -404,8 +404,8 @@ static int proxy_random(struct proxy *p, struct err *err)
         return err_set(err, WSPR_ECRYPTO, "no random numbers can be had");
     vc_limits_default(&limits);
     limits.handshake_timeout = p->hub.limits.handshake_time;
-    limits.vcs = p->hub.limits.registrations;
-    limits.window = 131072; /* nobody has much to say to us */
+    limits.vcs = p->hub.limits.registrations + 1; /* proxy_enlist() refuses it, with its words */
+    limits.window = 131072;                       /* nobody has much to say to us */
     p->pool = vc_pool_new(&limits, key);
     return p->pool != NULL ? 0 : err_set(err, WSPR_ENOMEM, "out of memory");
 }

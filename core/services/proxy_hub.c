@@ -112,19 +112,20 @@ static void port_pause(struct proxy_port *p, struct proxy_port *because)
 
 /* ---- answers ---- */
 
-/* CloseVC; a connection that does not take answers will end by its socket's limit. */
+/* CloseVC behind what was forwarded; their number is bounded by that of the routes. */
 static void port_close_vc(struct proxy_port *p, uint32_t vci, const char *text)
 {
     if (!p->gone)
         vc_msg_put_close_vc(p->ops->out(p->arg), vci, span_str(text));
 }
 
-/* The same as the answer to a message: 1, or an error if too many wait. */
-static int port_refuse(struct proxy_port *p, uint32_t vci, const char *text, struct err *err)
+/*
+ * The answer to a message: 1. It goes through the engine, so that it stays behind what that said of
+ * the same circuit; a connection that takes no answers ends there.
+ */
+static int port_refuse(struct proxy_port *p, uint32_t vci, const char *text)
 {
-    if (p->ops->out(p->arg)->len >= p->hub->limits.peer_queue)
-        return err_set(err, WSPR_ELIMIT, "too many answers wait to be sent");
-    port_close_vc(p, vci, text);
+    vc_vif_refuse(p->vif, vci, text);
     return 1;
 }
 
@@ -387,8 +388,7 @@ static void port_other_credit(struct proxy_port *p, const struct vc_msg *m)
 }
 
 static int port_route(struct proxy_port *p, const struct vc_msg *m,
-                      const struct naming_endpoint *dst, const struct naming_endpoint *src,
-                      struct err *err)
+                      const struct naming_endpoint *dst, const struct naming_endpoint *src)
 {
     struct proxy_hub *hub = p->hub;
     struct proxy_reg *reg = hub_find(hub, &dst->rid);
@@ -400,17 +400,16 @@ static int port_route(struct proxy_port *p, const struct vc_msg *m,
         hub->stats.unknown++;
         naming_rid_format(&dst->rid, id);
         snprintf(text, sizeof text, "no server with routing id %s is being proxied", id);
-        return port_refuse(p, m->vci, text, err);
+        return port_refuse(p, m->vci, text);
     }
     if (p->n_ends >= hub->limits.circuits || reg->port->n_ends >= hub->limits.circuits) {
         hub->stats.limited++;
-        return port_refuse(p, m->vci, "proxy: too many circuits on the connection", err);
+        return port_refuse(p, m->vci, "proxy: too many circuits on the connection");
     }
     vci = port_take_vci(reg->port, p, m->vci);
     route = vci != 0 ? route_new(p, m->vci, reg->port, vci) : NULL;
     if (route == NULL)
-        return port_refuse(p, m->vci, vci != 0 ? "proxy: out of memory" : "proxy: no VCI is left",
-                           err);
+        return port_refuse(p, m->vci, vci != 0 ? "proxy: out of memory" : "proxy: no VCI is left");
     route_announce(&route->end[0], m, dst, src);
     return 1;
 }
@@ -433,8 +432,8 @@ static int port_open(struct proxy_port *p, const struct vc_msg *m, struct err *e
     if (naming_rid_is_null(&dst.rid) || naming_rid_equal(&dst.rid, &p->hub->rid))
         return 0;
     if (p->ops->is_ours(p->arg, m->vci))
-        return port_refuse(p, m->vci, "the VC was opened a second time", err);
-    r = port_route(p, m, &dst, &src, err);
+        return port_refuse(p, m->vci, "the VC was opened a second time");
+    r = port_route(p, m, &dst, &src);
     port_other_credit(p, m);
     return r;
 }
@@ -481,7 +480,7 @@ int proxy_port_message(struct proxy_port *p, const struct vc_msg *m, struct err 
     if (p->ops->is_ours(p->arg, m->vci))
         return 0;
     p->hub->stats.unrouted++;
-    return port_refuse(p, m->vci, TEXT_NO_ROUTE, err);
+    return port_refuse(p, m->vci, TEXT_NO_ROUTE);
 }
 
 void proxy_port_gone(struct proxy_port *p)

@@ -146,6 +146,7 @@ static void circuit_closed(void *arg, struct vc *vc, const struct err *why)
     struct raw_circuit *c = arg;
 
     c->closed = true;
+    snprintf(c->peer->why, sizeof c->peer->why, "%s", err_text(why));
     if (!c->ready)
         tap_note("circuit: %s", err_text(why));
 }
@@ -344,34 +345,46 @@ static bool is_ready(void *arg)
     return d->circuit->ready || d->circuit->closed;
 }
 
-struct raw_circuit *raw_connect(struct raw_peer *p, const char *endpoint)
+/* A circuit on a link that is up. */
+static struct raw_circuit *connect_on(struct raw_peer *p, struct raw_link *link,
+                                      const char *endpoint)
 {
-    struct loop_sock_opts opts = {.ops = &sock_ops};
-    struct naming_endpoint ep;
-    struct dial d;
+    struct dial d = {link, circuit_make(p)};
     char src[LOOP_ADDR_TEXT + 64];
     struct vc_open how = {
         .security = VC_SECURE,
         .identity = p->identity,
         .ops = &circuit_ops,
+        .arg = d.circuit,
         .dst = span_str(endpoint),
     };
 
+    snprintf(src, sizeof src, "@2@tcp@%s@aa000000000000000000000000000001@1@2@@", link->local);
+    how.src = span_str(src);
+    need(vc_tls_opener(p->tls, &how.crypter, NULL) == 0, "no crypter");
+    need(vc_open(link->vif, &how, &d.circuit->vc, NULL) == 0, "no circuit");
+    if (!raw_until(p->w, is_ready, &d, 5000) || d.circuit->closed)
+        return NULL;
+    return d.circuit;
+}
+
+struct raw_circuit *raw_connect(struct raw_peer *p, const char *endpoint)
+{
+    struct loop_sock_opts opts = {.ops = &sock_ops};
+    struct dial d = {link_make(p), NULL};
+    struct naming_endpoint ep;
+
     need(naming_endpoint_parse(span_str(endpoint), &ep, NULL) == 0, "endpoint");
-    d.link = link_make(p);
     opts.arg = d.link;
     need(loop_sock_dial(p->w, NULL, ep.address, 0, &opts, &d.link->sock, NULL) == 0, "dial");
     if (!raw_until(p->w, is_up, &d, 5000))
         return NULL;
-    snprintf(src, sizeof src, "@2@tcp@%s@aa000000000000000000000000000001@1@2@@", d.link->local);
-    how.src = span_str(src);
-    d.circuit = circuit_make(p);
-    how.arg = d.circuit;
-    need(vc_tls_opener(p->tls, &how.crypter, NULL) == 0, "no crypter");
-    need(vc_open(d.link->vif, &how, &d.circuit->vc, NULL) == 0, "no circuit");
-    if (!raw_until(p->w, is_ready, &d, 5000) || d.circuit->closed)
-        return NULL;
-    return d.circuit;
+    return connect_on(p, d.link, endpoint);
+}
+
+struct raw_circuit *raw_connect_beside(struct raw_peer *p, const char *endpoint)
+{
+    return connect_on(p, LIST_OBJECT(p->links.next, struct raw_link, node), endpoint);
 }
 
 void raw_drop(struct raw_peer *p, bool deaf)

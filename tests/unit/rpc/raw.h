@@ -52,6 +52,7 @@ struct raw_peer {
     char endpoint[NAMING_ENDPOINT_TEXT_MAX];
     struct list links, circuits, flows;
     unsigned n_circuits, n_flows; /* ever accepted */
+    char why[256];                /* of the last circuit that ended */
 };
 
 void raw_init(struct raw_peer *p, struct loop_worker *w, struct security_private *identity);
@@ -66,6 +67,8 @@ void raw_drop(struct raw_peer *p, bool deaf);
 void raw_deafen(struct raw_peer *p);
 /* A circuit to an endpoint; runs the loop until it is ready. NULL if it comes to nothing. */
 struct raw_circuit *raw_connect(struct raw_peer *p, const char *endpoint);
+/* The same on the first connection that there is. */
+struct raw_circuit *raw_connect_beside(struct raw_peer *p, const char *endpoint);
 
 struct raw_flow *raw_open(struct raw_circuit *c);
 void raw_write(struct raw_flow *f, struct span bytes);

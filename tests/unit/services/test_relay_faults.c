@@ -250,6 +250,59 @@ static bool is_closed(void *arg)
     return c->closed;
 }
 
+/* All together wait for too much: the worst one goes. */
+static void too_much_in_all(void)
+{
+    enum { N = 40 };
+    struct proxy_limits limits = {.total_queue = 128 * 1024};
+    struct vom_value size = vom_value_int(&vom_type_int32, 900000);
+    struct tcall *calls = calloc(N, sizeof *calls);
+    struct relay_net n;
+    struct second other;
+
+    relay_net_init(&n, &limits);
+    second_init(&other, &n);
+    TAP_IS(relay_net_echo(&n, &n.c, n.name));
+    for (unsigned i = 0; i < N; i++)
+        relay_net_call(&n.c, &calls[i], n.name, "Big", &size, 2);
+    TAP_IS(relay_net_until_stat(&n, &rpc_runtime_stats(n.s.rt)->served, 1));
+    relay_net_deafen(&n.c, true);
+    TAP_IS(relay_net_until_stat(&n, &proxy_stats(n.proxy)->stalled, 1));
+    TAP_IS(proxy_stats(n.proxy)->overflows == 0 && proxy_stats(n.proxy)->queued <= 128 * 1024);
+    TAP_IS(relay_net_echo(&n, &other.rig, n.name));
+    relay_net_deafen(&n.c, false);
+    for (unsigned i = 0; i < N; i++) {
+        relay_net_wait(&n, &calls[i]);
+        tcall_done(&calls[i]);
+    }
+    rig_done(&other.rig, false);
+    free(calls);
+    relay_net_done(&n);
+}
+
+/* So many servers may register on one connection, and no more. */
+static void too_many_registrations(void)
+{
+    struct proxy_limits limits = {.registrations = 2};
+    struct raw_circuit *c[3];
+    struct raw_peer p;
+    struct relay_net n;
+
+    relay_net_init(&n, &limits);
+    raw_init(&p, n.s.w, n.ids.client);
+    c[0] = raw_connect(&p, n.relay);
+    TAP_IS(c[0] != NULL);
+    for (unsigned i = 1; i < 3; i++) {
+        c[i] = raw_connect_beside(&p, n.relay);
+        TAP_IS((c[i] != NULL) == (i == 1));
+    }
+    TAP_OK(strstr(p.why, "proxy: too many registrations on the connection") != NULL, "%s", p.why);
+    TAP_IS(proxy_stats(n.proxy)->limited == 1 && proxy_stats(n.proxy)->connections == 2);
+    TAP_IS(!c[0]->closed && !c[1]->closed);
+    raw_done(&p);
+    relay_net_done(&n);
+}
+
 /* Those who do nothing: a connection without circuits, a circuit without a registration. */
 static void idle_ones(void)
 {
@@ -278,5 +331,7 @@ const struct tap_case relay_faults_cases[RELAY_FAULTS_CASES] = {
     {"a client that does not read, alone", back_pressure},
     {"a client that takes nothing for too long", stalled},
     {"limits", limits_are_hit},
+    {"too much in all", too_much_in_all},
+    {"too many registrations", too_many_registrations},
     {"those who do nothing", idle_ones},
 };

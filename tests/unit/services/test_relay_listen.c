@@ -142,6 +142,24 @@ static void stopped_early(void)
     relay_net_done(&n);
 }
 
+/* Nine attempts in vain: each delay is at least half of twice the one before. */
+static void backs_off(void)
+{
+    struct relay_net n;
+    int64_t began, took;
+
+    relay_net_init(&n, NULL);
+    relay_net_kill(&n);
+    began = clock_mono();
+    TAP_IS(relay_net_until(&n, &n.told.downs, 1));
+    TAP_IS(relay_net_until_stat(&n, &rpc_runtime_stats(n.s.rt)->dials, 1 + 9));
+    took = clock_mono() - began;
+    TAP_OK(took >= (5 + 10 + 20 + 40 + 80 + 160 + 320 + 640 + 1280) / 2 * CLOCK_MS, "%lld ms",
+           (long long)(took / CLOCK_MS));
+    TAP_IS(n.told.n == 2);
+    relay_net_done(&n);
+}
+
 /* The relay and its servers stop while handshakes are out on other threads. */
 static void stopped_in_handshakes(void)
 {
@@ -265,6 +283,7 @@ const struct tap_case relay_listen_cases[RELAY_LISTEN_CASES] = {
     {"through a relay that is found by name", by_name},
     {"first outcomes", first_outcomes},
     {"stopped in each state", stopped_early},
+    {"delays", backs_off},
     {"stopped in the middle of handshakes", stopped_in_handshakes},
     {"servers that share a socket", shared_socket},
     {"addresses that are told", advertised},
