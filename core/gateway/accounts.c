@@ -245,37 +245,65 @@ static void batch_done(void *arg, int status)
     accounts_check_stopped(a);
 }
 
+/* No batch can be begun: all that waits fails. */
+static void queue_fail(struct accounts *a, int code)
+{
+    struct list failed, *node;
+
+    list_init(&failed);
+    while ((node = list_pop(&a->queue)) != NULL)
+        list_push_back(&failed, node);
+    a->n_queue = 0;
+    while ((node = list_pop(&failed)) != NULL) {
+        struct account_job *j = LIST_OBJECT(node, struct account_job, node);
+
+        err_set(&j->err, code, "%s", err_code_text(code));
+        j->done(j->arg, &j->err);
+        job_free(j);
+    }
+}
+
+static struct account_batch *batch_new(struct accounts *a)
+{
+    struct account_batch *b = calloc(1, sizeof *b);
+
+    if (b == NULL)
+        return NULL;
+    b->state = account_state_copy(a->state);
+    if (b->state == NULL) {
+        free(b);
+        return NULL;
+    }
+    b->a = a;
+    list_init(&b->changes);
+    loop_job_init(&b->job, batch_work, batch_done, b);
+    return b;
+}
+
 /* Takes all that waits; without anything it only looks what others did. */
 static void batch_start(struct accounts *a)
 {
-    struct account_batch *b = calloc(1, sizeof *b);
-    struct list *node, lost;
-    int r = WSPR_ENOMEM;
+    struct account_batch *b = batch_new(a);
+    struct list *node;
+    int r;
 
-    list_init(&lost);
-    if (b != NULL)
-        b->state = account_state_copy(a->state);
-    if (b != NULL && b->state != NULL) {
-        b->a = a;
-        list_init(&b->changes);
-        while ((node = list_pop(&a->queue)) != NULL)
-            list_push_back(&b->changes, node);
-        a->n_queue = 0;
-        loop_job_init(&b->job, batch_work, batch_done, b);
-        a->batch = b;
-        r = loop_offload_submit(a->offload, a->worker, LOOP_LANE_WAIT, &b->job);
+    if (b == NULL) {
+        queue_fail(a, WSPR_ENOMEM);
+        return;
     }
+    while ((node = list_pop(&a->queue)) != NULL)
+        list_push_back(&b->changes, node);
+    a->n_queue = 0;
+    a->batch = b;
+    r = loop_offload_submit(a->offload, a->worker, LOOP_LANE_WAIT, &b->job);
     if (r == 0)
         return;
     a->batch = NULL;
-    if (b != NULL && b->state != NULL) {
-        err_set(&b->err, r, "%s", err_code_text(r));
-        batch_fail(b, &b->err);
-        batch_tell(b);
-        err_done(&b->err);
-        account_state_free(b->state);
-    }
+    while ((node = list_pop(&b->changes)) != NULL)
+        list_push_back(&a->queue, node);
+    account_state_free(b->state);
     free(b);
+    queue_fail(a, r);
 }
 
 /* Runs after the callback that queued a change. */
