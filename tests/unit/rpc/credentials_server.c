@@ -19,6 +19,7 @@ static struct twin t;
 /* Jobs that keep the threads of the server's pool until a byte is written. */
 static struct {
     struct loop_job job[BLOCKERS];
+    bool passed[BLOCKERS];
     int gate[2];
     unsigned out;
 } blockers;
@@ -34,13 +35,17 @@ static struct rpc_granter granter = {.grant = grant, .refs = 1};
 
 static void block_work(void *arg)
 {
+    bool *passed = arg;
     char c;
 
-    TAP_IS(read(blockers.gate[0], &c, 1) == 1);
+    *passed = read(blockers.gate[0], &c, 1) == 1;
 }
 
 static void block_done(void *arg, int status)
 {
+    bool *passed = arg;
+
+    TAP_IS(status == 0 && *passed);
     blockers.out--;
 }
 
@@ -71,7 +76,7 @@ static void begin(void)
     tcall_done(&c);
     TAP_IS(pipe(blockers.gate) == 0);
     for (int i = 0; i < BLOCKERS; i++) {
-        loop_job_init(&blockers.job[i], block_work, block_done, NULL);
+        loop_job_init(&blockers.job[i], block_work, block_done, &blockers.passed[i]);
         TAP_IS(loop_offload_submit(t.s.offload, t.s.w, LOOP_LANE_CPU, &blockers.job[i]) == 0);
         blockers.out++;
     }
