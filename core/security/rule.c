@@ -25,8 +25,6 @@ static int get_instant(const struct vom_value *v, struct security_instant *ret, 
     r = vom_time_get(v->s, &t, e);
     if (r < 0)
         return r;
-    if (t.nsec < 0 || t.nsec >= 1000000000)
-        return err_set(e, WSPR_EPROTO, "Time.UnmarshalBinary: invalid nanoseconds");
     *ret = (struct security_instant){t.sec, t.nsec};
     return 0;
 }

@@ -29,6 +29,8 @@ void vom_time_put(uint8_t out[VOM_TIME_LEN], const struct vom_time *t)
 int vom_time_get(struct span s, struct vom_time *ret_t, struct err *err)
 {
     struct cursor c = cursor_of(s.p, s.len);
+    struct vom_time t;
+    uint32_t nsec;
     uint8_t version;
 
     if (s.len == 0)
@@ -38,10 +40,14 @@ int vom_time_get(struct span s, struct vom_time *ret_t, struct err *err)
         return err_set(err, WSPR_EPROTO, "Time.UnmarshalBinary: unsupported version");
     if (s.len != VOM_TIME_LEN)
         return err_set(err, WSPR_EPROTO, "Time.UnmarshalBinary: invalid length");
-    ret_t->sec = (int64_t)(cursor_u64(&c) + (uint64_t)VOM_TIME_YEAR_1);
-    ret_t->nsec = (int32_t)cursor_u32(&c);
-    ret_t->zone_min = (int16_t)(cursor_u8(&c) << 8);
-    ret_t->zone_min = (int16_t)(ret_t->zone_min | cursor_u8(&c));
+    t.sec = (int64_t)(cursor_u64(&c) + (uint64_t)VOM_TIME_YEAR_1);
+    nsec = cursor_u32(&c);
+    t.zone_min = (int16_t)(cursor_u8(&c) << 8);
+    t.zone_min = (int16_t)(t.zone_min | cursor_u8(&c));
+    if (nsec >= 1000000000)
+        return err_set(err, WSPR_EPROTO, "Time.UnmarshalBinary: invalid nanoseconds");
+    t.nsec = (int32_t)nsec;
+    *ret_t = t;
     return 0;
 }
 

@@ -63,7 +63,7 @@ struct vom_time {
 
 /* Writes 15 bytes. */
 void vom_time_put(uint8_t out[VOM_TIME_LEN], const struct vom_time *t);
-/* Reads them; WSPR_EPROTO with the texts of spec A.6. */
+/* Reads them; WSPR_EPROTO with the texts of spec A.6, and for nanoseconds beyond the second. */
 int vom_time_get(struct span s, struct vom_time *ret_t, struct err *err);
 /* A time.Time in the arena, UTC. */
 int vom_time_new(struct arena *a, int64_t sec, int32_t nsec, struct vom_value *ret_v);
