@@ -94,6 +94,9 @@ int cli_fail_err(struct cli *cli, int status, const struct err *e, const char *f
         buf_append_str(&text, ": ");
     }
     buf_append_str(&text, err_text(e));
+    /* The one error that a user who begins will meet. */
+    if (strstr(err_text(e), "No mount table available") != NULL)
+        buf_append_str(&text, ": set NAMESPACE_ROOT, or give --root");
     print_error(cli, status, buf_span(&text), err_id(e));
     buf_done(&text);
     return status;

@@ -33,7 +33,8 @@ static void mount_and_resolve(void)
     /* The root may be given by hand, also several times. */
     EXPECT(0, NULL, "", "", "--root", root, "resolve", "cache");
     snprintf(cli_rig.other, sizeof cli_rig.other, " ");
-    EXPECT(3, "", "No mount table available", "", "resolve", "cache");
+    EXPECT(3, "", "No mount table available: set NAMESPACE_ROOT, or give --root [", "", "resolve",
+           "cache");
     EXPECT(0, NULL, "", "", "resolve", "cache", "--root", "/127.0.0.1:1", "--root", root);
     cli_rig.other[0] = '\0';
 }
