@@ -1,6 +1,7 @@
 /*
  * Talks to a running wsprd: drive PORT [SEND EXPECT]... sends each text as a message and compares
- * the next message with what is expected, to the letter. SEND "" sends nothing; EXPECT "" expects
+ * the next message with what is expected, to the letter, or up to a "*" at its end; an expected "-"
+ * lets any message pass. SEND "" sends nothing; EXPECT "" expects
  * nothing for 300 ms. Exit status 0 if everything was as expected.
  */
 #include "config.h"
@@ -13,6 +14,17 @@
 
 #define WAIT_MS    10000
 #define SILENCE_MS 300
+
+static bool fits(const char *text, const char *expected)
+{
+    size_t n = strlen(expected);
+
+    if (strcmp(expected, "-") == 0)
+        return true;
+    if (expected[n - 1] == '*')
+        return strncmp(text, expected, n - 1) == 0;
+    return strcmp(text, expected) == 0;
+}
 
 int main(int argc, char **argv)
 {
@@ -37,7 +49,7 @@ int main(int argc, char **argv)
         }
         r = wspeer_recv_message(&p, &f, expected[0] != '\0' ? WAIT_MS : SILENCE_MS);
         if (expected[0] == '\0' ? r != WSPEER_TIMEOUT
-                                : r != WSPEER_FRAME || strcmp((char *)f.data, expected) != 0) {
+                                : r != WSPEER_FRAME || !fits((char *)f.data, expected)) {
             fprintf(stderr, "drive: sent     %s\ndrive: expected %s\ndrive: got      %s\n", argv[i],
                     expected, r == WSPEER_FRAME ? (char *)f.data : p.error);
             return 1;
