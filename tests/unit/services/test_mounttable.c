@@ -7,6 +7,7 @@ int main(int argc, char **argv)
     static const struct tap_suite suites[] = {
         TAP_SUITE("tree", mount_tree_cases),
         TAP_SUITE("service", mount_rpc_cases),
+        TAP_SUITE("embedded", embedded_net_cases),
     };
 
     return tap_main(argc, argv, suites, sizeof suites / sizeof suites[0]);
