@@ -32,6 +32,7 @@
 #include "security/trust.h"
 #include "services/embedded.h"
 #include "services/identity_file.h"
+#include "services/root_file.h"
 #include "wspr/version.h"
 
 #define EXIT_USAGE 2
@@ -246,6 +247,8 @@ static void accounts_are_stopped(void *arg)
 
     d->accounts = NULL;
     if (d->embedded != NULL)
+        root_file_remove(d->settings.state_dir, embedded_root(d->embedded));
+    if (d->embedded != NULL)
         embedded_stop(d->embedded, STOP_GRACE, embedded_is_stopped, d);
     else
         embedded_is_stopped(d);
@@ -347,6 +350,23 @@ static int set_roots(struct daemon *d, struct err *err)
     return r;
 }
 
+/*
+ * Tells the tools of this machine where the mount table is, if they have the identity from the same
+ * place.
+ */
+static void tell_root(struct daemon *d, const char *root)
+{
+    const char *named = getenv("VEYRON_IDENTITY");
+    struct err e = ERR_INIT;
+
+    if (named != NULL && named[0] != '\0')
+        return;
+    if (root_file_write(d->settings.state_dir, root, &e) < 0)
+        log_write(&d->log, LOG_LEVEL_INFO, "wsprd", "tools will not find the mount table: %s",
+                  err_text(&e));
+    err_done(&e);
+}
+
 /* A daemon that belongs to no network is one by itself. */
 static int start_embedded(struct daemon *d, struct err *err)
 {
@@ -362,6 +382,7 @@ static int start_embedded(struct daemon *d, struct err *err)
     if (r < 0)
         return r;
     root = embedded_root(d->embedded);
+    tell_root(d, root);
     return rpc_client_set_roots(rpc_runtime_client(d->runtime), &root, 1, err);
 }
 

@@ -13,7 +13,7 @@
 static const struct config_option global_rows[] = {
     {"root", CONFIG_LIST, AT(roots), NULL, "NAME",
      "mount table that names are resolved from; may be repeated\n"
-     "(else NAMESPACE_ROOT..., MOUNTTABLE_ROOT)",
+     "(else NAMESPACE_ROOT..., MOUNTTABLE_ROOT, else that of a\nwsprd on this machine)",
      0, 0},
     {"identity", CONFIG_STRING, AT(identity), "", "FILE",
      "identity to act under (else VEYRON_IDENTITY, else the one\n"

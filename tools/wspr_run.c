@@ -27,6 +27,7 @@
 #include "security/identity.h"
 #include "security/trust.h"
 #include "services/identity_file.h"
+#include "services/root_file.h"
 #include "wspr.h"
 
 #define DEADLINE_SLACK (CLOCK_S / 5) /* of calls: the time of the command ends first */
@@ -181,9 +182,14 @@ static int start_runtime(struct cli *cli, struct err *err)
     return 0;
 }
 
-/* --root may be repeated, and may be a list each time. */
+/*
+ * --root may be repeated, and may be a list each time. Without it and without a variable the mount
+ * table of a wsprd on this machine is the root, as long as that runs.
+ */
 static int set_roots(struct cli *cli, struct err *err)
 {
+    char local[ROOT_FILE_MAX];
+    const char *root = local;
     struct config_roots roots;
     struct buf list = BUF_INIT(1024 * 1024);
     int r;
@@ -201,7 +207,10 @@ static int set_roots(struct cli *cli, struct err *err)
     buf_done(&list);
     if (r < 0)
         return r;
-    r = rpc_client_set_roots(cli->client, roots.names, roots.n, err);
+    if (roots.n > 0)
+        r = rpc_client_set_roots(cli->client, roots.names, roots.n, err);
+    else if (root_file_read(NULL, local, sizeof local))
+        r = rpc_client_set_roots(cli->client, &root, 1, err);
     config_roots_done(&roots);
     return r;
 }

@@ -41,6 +41,6 @@ void cli_expect(const char *file, int line, const char *const *args, const char 
 /* The suites of the program. */
 struct tap_suite;
 extern const struct tap_suite cli_names_suite, cli_identity_suite, cli_terminal_suite,
-    cli_serve_suite, cli_complete_suite, cli_page_suite;
+    cli_serve_suite, cli_complete_suite, cli_page_suite, cli_local_suite;
 
 #endif

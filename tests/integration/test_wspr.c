@@ -239,8 +239,9 @@ int main(int argc, char **argv)
     };
     static const struct tap_case end[] = {{"the servers end well", servers_end_well}};
     const struct tap_suite suites[] = {
-        TAP_SUITE("wspr", cases), cli_names_suite,    cli_identity_suite, cli_terminal_suite,
-        cli_serve_suite,          cli_complete_suite, cli_page_suite,     TAP_SUITE("end", end),
+        TAP_SUITE("wspr", cases), cli_names_suite, cli_identity_suite,
+        cli_terminal_suite,       cli_serve_suite, cli_complete_suite,
+        cli_page_suite,           cli_local_suite, TAP_SUITE("end", end),
     };
 
     if (!cli_rig_start()) {
