@@ -172,7 +172,9 @@ void gateway_flow_break(struct wspr_flow *f, int code, const char *text)
     /* Old pages cannot take an error on a flow of ours (spec: websocket 12). */
     if (f->key.opener == FLOW_PAGE)
         gateway_conn_send_error(f->conn, f->key.id, span_str(err_code_id(code)), span_str(text));
-    else if ((f->conn->extras & CONN_EXTRA_CANCEL) != 0)
+    else
+        gateway_invocation_end_pipe(f);
+    if (f->key.opener == FLOW_HOST && (f->conn->extras & CONN_EXTRA_CANCEL) != 0)
         gateway_conn_send_frame(f->conn, f->key.id, WSPR_RESPONSE_CANCEL, span_str("null"));
     gateway_flow_cancel(f);
 }

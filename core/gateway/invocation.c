@@ -224,6 +224,12 @@ void gateway_invocation_page_writable(struct wspr_flow *f)
         rpc_scall_resume(f->served->call);
 }
 
+void gateway_invocation_end_pipe(struct wspr_flow *f)
+{
+    if (f->served != NULL)
+        inv_tell_end(f->served);
+}
+
 void gateway_invocation_cut_pipe(struct wspr_flow *f)
 {
     if (f->served == NULL)

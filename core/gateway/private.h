@@ -340,6 +340,8 @@ void gateway_server_abort_all(struct wspr_conn *c);
 /* invocation.c */
 /* The page of the flow takes more: the caller's items go on. */
 void gateway_invocation_page_writable(struct wspr_flow *f);
+/* The flow is about to be given up: the caller's stream ends for the page. */
+void gateway_invocation_end_pipe(struct wspr_flow *f);
 /* The flow takes no more. */
 void gateway_invocation_cut_pipe(struct wspr_flow *f);
 

@@ -229,6 +229,7 @@ static void test_caller_never_reads(void)
     snprintf(message, 11000, "{\"id\":0,\"type\":3,\"data\":\"\\\"%s\\\"\"}", text);
     TAP_IS(pour(message, 2000) > 10);
     page_message(a, 3, 6, "77");
+    serving_expect_end(0);
     page_expect_reply(a, 0, WSPR_RESPONSE_CANCEL, "null");
     page_expect_reply(a, 3, 0, "true");
     TAP_IS(serving_stats()->err_kept == 1 && serving_stats()->pending == 0);
