@@ -33,6 +33,7 @@ struct soak {
     struct rig_wsprd wsprd;
     struct child sampled;
     char endpoint[512];
+    char served[512]; /* of the page that served last; it may be gone */
     struct soak_client clients[SOAK_CLIENTS];
     uint64_t random;
     uint64_t connections, messages, answers, bad;
@@ -86,6 +87,43 @@ static void soak_drop(struct soak_client *c)
     c->streaming = false;
 }
 
+/* A page that serves is called: it answers, or errs, or says too much, or nothing. */
+static void soak_invoked(struct soak *s, struct soak_client *c, const char *frame)
+{
+    long long id = strtoll(frame + 7, NULL, 10);
+    static const char *const answers[] = {
+        "{\\\"results\\\":[{\\\"a\\\":[1,null]}],\\\"err\\\":null}",
+        "{\\\"results\\\":[],\\\"err\\\":{\\\"iD\\\":\\\"soak\\\",\\\"msg\\\":\\\"\\\"}}",
+        "{\\\"results\\\":[1,2,3]}",
+        "oops",
+    };
+    char text[512];
+
+    for (unsigned n = soak_random(s, 4); n > 0; n--) {
+        snprintf(text, sizeof text, "{\"id\":%lld,\"data\":\"%s\",\"type\":3}", id,
+                 n % 2 > 0 ? "[1,\\\"item\\\"]" : "null");
+        wspeer_send_text(&c->peer, text);
+    }
+    if (soak_random(s, 8) == 0)
+        return;
+    snprintf(text, sizeof text, "{\"id\":%lld,\"data\":\"%s\",\"type\":2}", id,
+             answers[soak_random(s, 4)]);
+    wspeer_send_text(&c->peer, text);
+}
+
+/* What a frame means for serving: an endpoint, or a call. */
+static void soak_serving(struct soak *s, struct soak_client *c, const char *frame)
+{
+    const char *at = strstr(frame, "{\\\"type\\\": 0, \\\"message\\\": \\\"@2@");
+
+    if (at != NULL) {
+        at = strstr(at, "@2@");
+        snprintf(s->served, sizeof s->served, "%.*s", (int)strcspn(at, "\\"), at);
+    } else if (strstr(frame, "{\\\"type\\\": 3, ") != NULL) {
+        soak_invoked(s, c, frame);
+    }
+}
+
 /* Takes what came. Every text is an object or the one raw sentence. */
 static void soak_drain(struct soak *s, struct soak_client *c)
 {
@@ -102,6 +140,7 @@ static void soak_drain(struct soak *s, struct soak_client *c)
             s->bad++;
             printf("# an odd frame: %.200s\n", (char *)frame.data);
         }
+        soak_serving(s, c, (char *)frame.data);
     }
     if (r == WSPEER_ERROR) {
         s->bad++;
@@ -113,7 +152,9 @@ static void soak_drain(struct soak *s, struct soak_client *c)
 
 static void soak_connect(struct soak *s, struct soak_client *c)
 {
-    if (wspeer_connect(&c->peer, s->wsprd.port, "/ws", NULL, RIG_TIMEOUT_MS) < 0) {
+    const char *path = soak_random(s, 2) > 0 ? "/ws?extras=cancel" : "/ws";
+
+    if (wspeer_connect(&c->peer, s->wsprd.port, path, NULL, RIG_TIMEOUT_MS) < 0) {
         s->bad++;
         printf("# %s\n", c->peer.error);
         soak_drop(c);
@@ -159,12 +200,38 @@ static void soak_stream(struct soak *s, struct soak_client *c)
     }
 }
 
+/* Serves, calls what is served, stops: one of the few numbers that all pages use. */
+static void soak_serve(struct soak *s, struct soak_client *c)
+{
+    unsigned what = soak_random(s, 12), server = soak_random(s, 3);
+    char text[1024];
+
+    s->id += 2;
+    if (what < 2)
+        snprintf(
+            text, sizeof text,
+            "{\"id\":%u,\"data\":\"{\\\"name\\\":\\\"%s\\\",\\\"serverId\\\":%u,\\\"service\\\":"
+            "{\\\"flow\\\":{\\\"InArgs\\\":[\\\"s\\\"],\\\"NumOutArgs\\\":2,"
+            "\\\"IsStreaming\\\":true}}}\",\"type\":1}",
+            s->id * 2 + 3, soak_random(s, 4) == 0 ? "soak/page" : "", server);
+    else if (what == 2)
+        snprintf(text, sizeof text, "{\"id\":%u,\"data\":\"%u\",\"type\":6}", s->id * 2 + 3,
+                 server);
+    else
+        snprintf(text, sizeof text,
+                 "{\"id\":%u,\"data\":\"{\\\"name\\\":\\\"/%s//x\\\",\\\"method\\\":\\\"flow\\\","
+                 "\\\"inArgs\\\":[{\\\"s\\\":1}],\\\"numOutArgs\\\":2,\\\"isStreaming\\\":%s}\","
+                 "\"type\":0}",
+                 s->id * 2 + 3, s->served, what % 2 > 0 ? "true" : "false");
+    wspeer_send_text(&c->peer, text);
+}
+
 static void soak_message(struct soak *s, struct soak_client *c)
 {
     char text[1024];
 
     s->messages++;
-    switch (soak_random(s, 12)) {
+    switch (soak_random(s, 18)) {
     case 0:
         soak_call(s, c, s->endpoint, "set", "[\\\"soak\\\",{\\\"a\\\":[1,2.5,null]}]", 1);
         break;
@@ -193,6 +260,13 @@ static void soak_message(struct soak *s, struct soak_client *c)
     case 8:
     case 9:
         soak_stream(s, c);
+        break;
+    case 10:
+    case 11:
+    case 12:
+    case 13:
+    case 14:
+        soak_serve(s, c);
         break;
     default:
         soak_call(s, c, s->endpoint, "get", "[\\\"soak\\\"]", 2);
@@ -316,7 +390,8 @@ int main(void)
         printf("Bail out! the daemons do not start\n");
         return 1;
     }
-    before = soak_descriptors(s.wsprd.child.pid) + 2; /* the circuit to the service may stay */
+    /* The circuit to the service may stay, one to itself, and the socket for peers. */
+    before = soak_descriptors(s.wsprd.child.pid) + 5;
     quarter = soak_run(&s, ms);
     for (size_t i = 0; i < SOAK_CLIENTS; i++)
         soak_drop(&s.clients[i]);
