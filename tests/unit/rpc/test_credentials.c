@@ -6,8 +6,6 @@
 #include "config.h"
 
 #include <stdlib.h>
-#include <stdatomic.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "credentials_tests.h"
@@ -395,68 +393,6 @@ static void giver_by_name(void)
 
 /* ---- granters ---- */
 
-struct test_granter {
-    struct rpc_granter granter;
-    int gate[2]; /* a pipe: grant() waits until something can be read; -1: it does not wait */
-    atomic_uint running;
-    unsigned freed;
-    bool nothing;
-};
-
-static int test_grant(struct rpc_granter *granter, const struct security_identity *server,
-                      struct security_identity **ret_blessing, struct err *err)
-{
-    struct test_granter *g = (struct test_granter *)granter;
-    struct security_blessing b = {
-        .name = span_str("blessed"), .now = clock_wall(), .duration = 3600 * CLOCK_S};
-    char c;
-
-    atomic_fetch_add(&g->running, 1);
-    if (g->gate[0] >= 0 && read(g->gate[0], &c, 1) != 1)
-        return WSPR_EINTERNAL;
-    if (g->nothing) {
-        *ret_blessing = NULL;
-        return 0;
-    }
-    return security_private_bless(t.ids.client, security_identity_key(server), &b, ret_blessing,
-                                  err);
-}
-
-static void test_granter_free(struct rpc_granter *granter)
-{
-    ((struct test_granter *)granter)->freed++;
-}
-
-static struct test_granter a_granter(void)
-{
-    return (struct test_granter){
-        .granter = {.grant = test_grant, .free = test_granter_free, .refs = 1}, .gate = {-1, -1}};
-}
-
-static void blessed(bool offload)
-{
-    struct test_granter g = a_granter();
-    struct tcall c;
-
-    begin(offload);
-    start(&c, "EchoBlessing", (struct rpc_call_opts){.granter = &g.granter});
-    TAP_IS(raw_until(t.c.w, tcall_is_done, &c, WAIT));
-    TAP_OK(c.n_results == 2 && span_equal_str(c.results[1].s, "client/blessed"), "%u results, %s",
-           c.n_results, tcall_error(&c));
-    finish(&c, "");
-    g.nothing = true;
-    start(&c, "Echo", (struct rpc_call_opts){.granter = &g.granter});
-    finish(&c, "");
-    TAP_IS(g.freed == 0 && g.granter.refs == 1 && g.running == 2);
-    end();
-}
-
-static void blessing_arrives(void)
-{
-    blessed(false);
-    blessed(true);
-}
-
 /* A blessing, a discharge, and an argument whose types need numbers behind theirs. */
 static void all_at_once(void)
 {
@@ -471,12 +407,13 @@ static void all_at_once(void)
         .n_fields = 2,
     };
     struct arena a = ARENA_INIT(65536);
-    struct test_granter g = a_granter();
+    struct test_granter g;
     struct vom_value v;
     struct tcall_how how = {.method = "Identity", .args = &v, .n_args = 1};
     struct tcall c;
 
     begin(true);
+    test_granter_init(&g, t.ids.client);
     owe_one("server", OTHER);
     need(vom_value_new_struct(&a, &point, &v) == 0);
     vom_value_set(&v, 0, vom_value_int(&vom_type_int32, 42));
@@ -515,39 +452,6 @@ static void with_a_stream(void)
     end();
 }
 
-static bool grants(void *arg)
-{
-    return atomic_load(&((struct test_granter *)arg)->running) > 0;
-}
-
-static bool is_free(void *arg)
-{
-    return ((struct test_granter *)arg)->freed > 0;
-}
-
-/* The granter is still at work when nobody waits for it any more. */
-static void cancelled_while_granting(void)
-{
-    struct test_granter g = a_granter();
-    struct tcall c;
-
-    begin(true);
-    need(pipe(g.gate) == 0);
-    start(&c, "Echo", (struct rpc_call_opts){.granter = &g.granter});
-    rpc_granter_unref(&g.granter);
-    TAP_OK(raw_until(t.c.w, grants, &g, WAIT), "the granter is not asked");
-    rpc_call_cancel(c.call);
-    c.call = NULL;
-    tcall_done(&c);
-    TAP_IS(g.freed == 0);
-    TAP_IS(write(g.gate[1], "x", 1) == 1);
-    TAP_OK(raw_until(t.c.w, is_free, &g, WAIT), "the granter is not let go");
-    TAP_IS(g.freed == 1);
-    end();
-    close(g.gate[0]);
-    close(g.gate[1]);
-}
-
 int main(int argc, char **argv)
 {
     static const struct tap_case discharges[] = {
@@ -565,10 +469,11 @@ int main(int argc, char **argv)
         {"what is kept", credentials_kept},
     };
     static const struct tap_case granters[] = {
-        {"a blessing arrives", blessing_arrives},
+        {"a blessing arrives", credentials_blessing},
         {"all at once", all_at_once},
         {"with a stream", with_a_stream},
-        {"cancelled while granting", cancelled_while_granting},
+        {"cancelled while granting", credentials_cancelled_granting},
+        {"the next server", credentials_next_server},
     };
     static const struct tap_case server[] = {
         {"checks", credentials_server_checks},
