@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,9 +27,10 @@
 #define FIRST_ARGS       32
 #define FIRST_RUNS_MAX   10000
 
-/* What is waited for, one after the other. */
-enum { FIRST_LISTENING, FIRST_FRAME, FIRST_ANSWER, FIRST_NEXT, FIRST_STEPS };
-static const char *const step_names[] = {"listening", "first_frame", "first_answer", "next_answer"};
+/* What is waited for, one after the other; and the CPU time of wsprd, from its start to its end. */
+enum { FIRST_LISTENING, FIRST_FRAME, FIRST_ANSWER, FIRST_NEXT, FIRST_CPU, FIRST_STEPS };
+static const char *const step_names[] = {"listening", "first_frame", "first_answer", "next_answer",
+                                         "cpu"};
 
 static void die(const char *fmt, ...) __attribute__((format(printf, 1, 2), noreturn));
 
@@ -107,10 +109,16 @@ static void ask(struct wspeer *p)
         die("no answer: %s", p->error);
 }
 
+static uint64_t time_of(const struct timeval *t)
+{
+    return (uint64_t)t->tv_sec * 1000000000 + (uint64_t)t->tv_usec * 1000;
+}
+
 static void run_once(char **argv, uint64_t ns[FIRST_STEPS])
 {
     char home[] = "/tmp/wspr-first.XXXXXX";
     struct wspeer_frame frame;
+    struct rusage used = {0};
     struct wspeer p;
     uint64_t began;
     pid_t pid;
@@ -133,7 +141,8 @@ static void run_once(char **argv, uint64_t ns[FIRST_STEPS])
     ns[FIRST_NEXT] = measure_now() - began - ns[FIRST_ANSWER];
     wspeer_close(&p);
     kill(pid, SIGTERM);
-    waitpid(pid, NULL, 0);
+    wait4(pid, NULL, 0, &used);
+    ns[FIRST_CPU] = time_of(&used.ru_utime) + time_of(&used.ru_stime);
     close(out);
     nftw(home, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
