@@ -377,6 +377,7 @@ static void test_deaf_service(void)
 {
     struct gateway_limits limits = {.kept_per_flow = 65536, .stall_timeout = 100 * CLOCK_MS};
     char *big = malloc(65536);
+    unsigned one = 1;
     int sent = 0;
 
     begin(&limits);
@@ -384,6 +385,7 @@ static void test_deaf_service(void)
     big[0] = big[65534] = '"';
     big[65535] = '\0';
     stream(1, "deaf", "[]", 1);
+    TAP_IS(gw_until(&g, somebody_runs, &one, GW_TIMEOUT_MS));
     /* The window of the flow, the queue behind it, what is kept, and what the sockets hold. */
     while (stats()->err_kept == 0 && sent < 200) {
         page_message(&p, 1, 3, big);
