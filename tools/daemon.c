@@ -78,6 +78,8 @@ void daemon_stopped(void *arg)
     struct daemon *d = arg;
 
     d->server = NULL;
+    rpc_listener_free(d->listener);
+    d->listener = NULL;
     if (d->rt != NULL)
         rpc_runtime_stop(d->rt, runtime_stopped, d);
 }
@@ -131,6 +133,17 @@ void daemon_end(struct daemon *d)
     loop_offload_free(d->offload);
     security_trust_unref(d->trust);
     security_private_unref(d->identity);
+}
+
+int daemon_listen(struct daemon *d, const char *address, const char *published,
+                  const char **ret_endpoint, struct err *err)
+{
+    int r;
+
+    if (published[0] == '\0')
+        return rpc_server_listen(d->server, address, ret_endpoint, err);
+    r = rpc_listener_new(d->rt, address, published, &d->listener, err);
+    return r < 0 ? r : rpc_server_listen_shared(d->server, d->listener, ret_endpoint, err);
 }
 
 /* ---- names ---- */

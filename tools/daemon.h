@@ -74,6 +74,15 @@ struct daemon_opts {
         .name = "log_backtrace_at", .type = CONFIG_INERT                                           \
     }
 
+/* The row for that, of a program that listens with daemon_listen. */
+#define DAEMON_PUBLISHED_ADDRESS(target, member)                                                   \
+    {                                                                                              \
+        .name = "published_address", .type = CONFIG_STRING, .offset = offsetof(target, member),    \
+        .def = "", .arg = "HOST:PORT",                                                             \
+        .help = "address that others are told, behind NAT or for a\nmachine of several; port 0: "  \
+                "that of the socket"                                                               \
+    }
+
 struct daemon {
     const char *program; /* "wspr-sampled" */
     struct log log;
@@ -84,6 +93,7 @@ struct daemon {
     struct security_trust *trust;
     struct rpc_runtime *rt;
     struct rpc_server *server;       /* made by the program, or NULL and */
+    struct rpc_listener *listener;   /* of the server, if it is known by another address */
     struct rpc_publisher *publisher; /* what mounts it; NULL if it has no name */
     /* Ends what the program made besides a server, and leads to daemon_stopped; NULL: nothing. */
     void (*stop)(struct daemon *d);
@@ -119,6 +129,12 @@ void daemon_stopped(void *daemon);
 bool daemon_legacy_peers(const struct daemon_opts *common);
 /* Whatever begin made, in any state; the server is gone by then. */
 void daemon_end(struct daemon *d);
+/*
+ * Listens. published is the "host:port" that others are told ("": that of the socket; port 0: its
+ * port).
+ */
+int daemon_listen(struct daemon *d, const char *address, const char *published,
+                  const char **ret_endpoint, struct err *err);
 /*
  * Publishes the server under a name; none if it is empty. A relative name needs a root:
  * WSPR_EINVAL without one if it was asked for, else it is only logged.

@@ -11,7 +11,7 @@
 
 struct mounttabled_opts {
     struct daemon_opts common;
-    const char *address, *acls, *name, *neighborhood;
+    const char *address, *acls, *name, *neighborhood, *published;
 };
 
 static const struct config_option mounttabled_options[] = {
@@ -42,6 +42,7 @@ static const struct config_option mounttabled_options[] = {
      .def = "",
      .arg = "NAME",
      .help = "not supported: to be found in the local network"},
+    DAEMON_PUBLISHED_ADDRESS(struct mounttabled_opts, published),
     DAEMON_OPTIONS(struct mounttabled_opts),
 };
 
@@ -74,7 +75,7 @@ static int mounttabled_start(struct daemon *d, const struct mounttabled_opts *o,
     if (r == 0)
         r = rpc_server_new(d->rt, &server, mounttable_dispatcher(*ret_table), &d->server, err);
     if (r == 0)
-        r = rpc_server_listen(d->server, o->address, &endpoint, err);
+        r = daemon_listen(d, o->address, o->published, &endpoint, err);
     if (r == 0)
         r = daemon_publish(d, o->name, true, err);
     if (r < 0)

@@ -13,7 +13,7 @@
 
 struct sampled_opts {
     struct daemon_opts common;
-    const char *listen, *name, *vproxy;
+    const char *listen, *name, *vproxy, *published;
     bool open;
 };
 
@@ -41,6 +41,7 @@ static const struct config_option sampled_options[] = {
      .type = CONFIG_BOOL,
      .offset = offsetof(struct sampled_opts, open),
      .help = "admit everybody, not only those whom a blessing\nrelates to our identity"},
+    DAEMON_PUBLISHED_ADDRESS(struct sampled_opts, published),
     DAEMON_OPTIONS(struct sampled_opts),
 };
 
@@ -88,7 +89,7 @@ static int sampled_start(struct daemon *d, const struct sampled_opts *o, struct 
     if (r == 0 && o->vproxy[0] != '\0')
         r = rpc_server_listen_relay(d->server, span_str(o->vproxy), sampled_relayed, d, err);
     else if (r == 0)
-        r = rpc_server_listen(d->server, o->listen, &endpoint, err);
+        r = daemon_listen(d, o->listen, o->published, &endpoint, err);
     if (r == 0)
         r = daemon_publish(d, o->name, strcmp(o->name, SAMPLED_NAME) != 0, err);
     if (r < 0 || o->vproxy[0] != '\0')

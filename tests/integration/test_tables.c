@@ -343,6 +343,31 @@ static void access_file(void)
     stop(&table, SIGTERM);
 }
 
+/* Behind another address: endpoints and mounts tell that one, and it is where callers come to. */
+static void published_address(void)
+{
+    char root[600], sub[600], endpoint[600], out[4096];
+    struct tool table, below, server;
+
+    START(&table, "wspr-mounttabled", NULL, "--address=:0", "--published_address=localhost:0");
+    line_of(&table, "endpoint: ", root, sizeof root);
+    TAP_OK(strncmp(root, "/@2@tcp@localhost:", 18) == 0 && strstr(root, ":0@") == NULL, "%s", root);
+    START(&below, "wspr-mounttabled", root, "--address=:0", "--published_address=localhost:0",
+          "--name=sub");
+    line_of(&below, "endpoint: ", sub, sizeof sub);
+    START(&server, "wspr-sampled", root, "-published_address=localhost:0", "-name=sub/a");
+    line_of(&server, SERVER_LINE, endpoint, sizeof endpoint);
+    TAP_OK(WSPR(root, out, "resolve", "sub/a") == 0 && strstr(out, "@localhost:") != NULL, "%s",
+           out);
+    TAP_OK(WSPR(root, out, "call", "sub/a", "Size") == 0, "%s", out);
+    stop(&server, SIGTERM);
+    stop(&below, SIGTERM);
+    stop(&table, SIGTERM);
+    START(&table, "wspr-mounttabled", NULL, "--address=:0", "--published_address=nonsense");
+    TAP_IS(tool_wait(&table) == 1 && strstr(tool_err(&table), "nonsense") != NULL);
+    tool_done(&table);
+}
+
 static void address_in_use(void)
 {
     char root[600], flag[700], *end;
@@ -372,6 +397,7 @@ int main(int argc, char **argv)
         {"a table comes back", table_comes_back},
         {"access file", access_file},
         {"an address in use", address_in_use},
+        {"published address", published_address},
     };
     static const struct tap_suite suites[] = {TAP_SUITE("tables", cases)};
 
