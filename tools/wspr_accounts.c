@@ -1,7 +1,7 @@
 /*
- * wspr accounts: the accounts that wsprd keeps. The commands work on its files, under the lock that
- * it takes as well, and need the identity that signs them. A wsprd that runs sees the change within
- * seconds; nobody has to stop.
+ * wspr accounts: the accounts that wsprd keeps. The commands work on its files, change them under
+ * the lock that it takes as well, and need the identity that signs them. A wsprd that runs sees the
+ * change within seconds; nobody has to stop.
  */
 #include "config.h"
 
@@ -84,8 +84,6 @@ static int files_load(struct cli *cli, const char *state_dir, bool change, struc
     memcpy(path + strlen(path), "/accounts", sizeof "/accounts");
     opts.host = cli->identity;
     r = account_store_open(&opts, &f->store, err);
-    if (r == 0 && change)
-        r = account_store_lock(f->store, err);
     return r == 0 ? account_store_load(f->store, &f->state, err) : r;
 }
 
@@ -105,13 +103,21 @@ static int files_open(struct cli *cli, const struct accounts_args *o, bool chang
     return status;
 }
 
-/* Stores what was changed, tells, and returns the exit status. */
+/*
+ * Stores what was changed, tells, and returns the exit status. Only now is the store locked: who
+ * was asked something may have taken their time.
+ */
 static int files_save(struct cli *cli, struct files *f, const char *what, const char *done)
 {
     struct err e = ERR_INIT;
-    int status = CLI_OK;
+    int status = CLI_OK, r = account_store_lock(f->store, &e);
 
-    if (account_store_save(f->store, f->state, &e) < 0)
+    if (r == 0)
+        r = account_store_save(f->store, f->state, &e);
+    if (r == WSPR_EAGAIN)
+        status = cli_fail(cli, CLI_LOCAL,
+                          "nothing was changed: somebody else changed the accounts meanwhile");
+    else if (r < 0)
         status = cli_fail_err(cli, CLI_LOCAL, &e, NULL);
     else if (cli->opts.json)
         cli_printf(cli, "{\"done\": true}\n");

@@ -17,6 +17,7 @@
 
 #define POLL_PERIOD (2 * CLOCK_S)
 #define QUEUE_MAX   1024
+#define OWN_MAX     (ACCOUNTS_MAX / 2) /* accounts up to which strangers may add theirs */
 
 /* One association. */
 struct account_job {
@@ -34,7 +35,7 @@ struct account_batch {
     struct loop_job job;
     struct accounts *a;
     struct list changes;
-    struct account_state *state; /* a copy of the gateway's, then what was stored */
+    struct account_state *state; /* a copy of the gateway's, then what was stored; to look: NULL */
     bool replaced;               /* state is new */
     struct err err;              /* of looking at the store */
 };
@@ -82,6 +83,8 @@ static int check_own(const struct account_state *s, const struct account_job *j,
     bool is_own = own != NULL && span_equal(own->account, j->account);
 
     if (account_state_find(s, j->account) == NULL) {
+        if (account_state_accounts(s) >= OWN_MAX)
+            return err_set(err, WSPR_ELIMIT, "there are too many accounts");
         if (own == NULL || is_own || account_state_find(s, own->account) == NULL)
             return 0;
         return err_set(err, WSPR_ENOTAUTH, "this origin has another account");
@@ -269,10 +272,12 @@ static struct account_batch *batch_new(struct accounts *a)
 
     if (b == NULL)
         return NULL;
-    b->state = account_state_copy(a->state);
-    if (b->state == NULL) {
-        free(b);
-        return NULL;
+    if (!list_empty(&a->queue)) {
+        b->state = account_state_copy(a->state);
+        if (b->state == NULL) {
+            free(b);
+            return NULL;
+        }
     }
     b->a = a;
     list_init(&b->changes);
