@@ -8,7 +8,7 @@
 #include "child.h"
 
 /* Long enough for a loaded machine and sanitizers; what must come comes much sooner. */
-#define RIG_TIMEOUT_MS 20000
+#define RIG_TIMEOUT_MS 60000
 
 struct rig_wsprd {
     struct child child;
