@@ -7,7 +7,7 @@
 #   WSPR_CFLAGS          where the headers are
 #   WSPR_PLUGIN_LDFLAGS  for NAME_la_LDFLAGS: a module that exports its entry and nothing else
 #   plugindir            where wsprd of that wspr looks for plugins (or --with-plugindir)
-#   WSPRD                the program
+#   WSPRD, WSPR          the programs
 #
 # After AC_PROG_CC and LT_INIT([disable-static]).
 AC_DEFUN([WSPR_PLUGIN],
@@ -21,6 +21,7 @@ AC_ARG_WITH([plugindir],
 AS_IF([test "x$plugindir" = x], [AC_MSG_ERROR([wspr.pc does not say where plugins go])])
 AC_SUBST([plugindir])
 PKG_CHECK_VAR([WSPRD], [wspr], [wsprd])
+PKG_CHECK_VAR([WSPR], [wspr], [wspr])
 PKG_CHECK_VAR([WSPR_ABI], [wspr], [abi])
 AC_SUBST([WSPR_PLUGIN_LDFLAGS],
   ["-module -avoid-version -shared -export-symbols-regex '^wspr_plugin_entry\$\$'"])

@@ -40,6 +40,7 @@ static const struct cli_command *const commands[] = {
     &cli_call,
     &cli_signature,
     &cli_ping,
+    &cli_plugin,
     &cli_resolve,
     &cli_unresolve,
     &cli_glob,

@@ -104,7 +104,7 @@ struct cli_command {
 };
 
 extern const struct cli_command cli_accounts, cli_call, cli_glob, cli_identity, cli_mount, cli_ping,
-    cli_resolve, cli_serve, cli_signature, cli_unmount, cli_unresolve;
+    cli_plugin, cli_resolve, cli_serve, cli_signature, cli_unmount, cli_unresolve;
 
 #define CLI_TABLE(rows)                                                                            \
     {                                                                                              \

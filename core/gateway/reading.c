@@ -1,0 +1,135 @@
+/* <wspr/reader.h> and <wspr/json.h>: nothing of a gateway is needed for these. */
+#include "config.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "json/table.h"
+#include "json/tree.h"
+#include "wspr/json.h"
+#include "wspr/reader.h"
+
+#define READ_FIELDS_MAX 64
+
+struct wspr_reading {
+    struct arena arena;
+};
+
+_Static_assert(sizeof(struct wspr_span) == sizeof(struct span) &&
+                   offsetof(struct wspr_span, len) == offsetof(struct span, len),
+               "the spans of plugins are ours");
+_Static_assert(sizeof(struct wspr_spans) == sizeof(struct json_spans) &&
+                   offsetof(struct wspr_spans, n) == offsetof(struct json_spans, n),
+               "the lists of plugins are ours");
+_Static_assert((int)WSPR_FIELD_STRING == JSON_FIELD_STRING &&
+                   (int)WSPR_FIELD_RAWS == JSON_FIELD_RAWS,
+               "the kinds of plugins are ours");
+_Static_assert((int)WSPR_FIELD_ANY == JSON_FIELD_ANY && (int)WSPR_FIELD_ANYS == JSON_FIELD_ANYS,
+               "the kinds of plugins are ours");
+
+static int tell(const struct err *e, char *error, size_t error_size)
+{
+    size_t n = strlen(err_text(e));
+
+    if (error_size > 0) {
+        if (n >= error_size)
+            n = error_size - 1;
+        memcpy(error, err_text(e), n);
+        error[n] = '\0';
+    }
+    return e->code;
+}
+
+/* For errors that have no more to say than the sentence of the table. */
+static int refuse(int code, char *error, size_t error_size)
+{
+    const struct err e = {.code = code};
+
+    return tell(&e, error, error_size);
+}
+
+static struct json_field reading_row(const struct wspr_field *f)
+{
+    return (struct json_field){f->name, f->kind, f->offset, f->type_name, NULL};
+}
+
+static struct wspr_reading *reading_new(size_t len)
+{
+    struct wspr_reading *reading = malloc(sizeof *reading);
+
+    if (reading != NULL)
+        arena_init(&reading->arena, len * 4 + 65536);
+    return reading;
+}
+
+/* Hands the memory out, or the error. */
+static int reading_end(struct wspr_reading *reading, int r, struct err *e,
+                       struct wspr_reading **ret_reading, char *error, size_t error_size)
+{
+    if (r < 0) {
+        tell(e, error, error_size);
+        wspr_reading_free(reading);
+    } else {
+        *ret_reading = reading;
+    }
+    err_done(e);
+    return r;
+}
+
+int wspr_read_object(const char *text, size_t len, const struct wspr_field *fields, size_t n_fields,
+                     const char *type_name, void *target, struct wspr_reading **ret_reading,
+                     char *error, size_t error_size)
+{
+    struct json_field rows[READ_FIELDS_MAX];
+    struct json_table table = {type_name, rows, n_fields, 0};
+    struct wspr_reading *reading;
+    struct err e = ERR_INIT;
+
+    if (n_fields > READ_FIELDS_MAX)
+        return refuse(WSPR_EINVAL, error, error_size);
+    for (size_t i = 0; i < n_fields; i++)
+        rows[i] = reading_row(&fields[i]);
+    reading = reading_new(len);
+    if (reading == NULL)
+        return refuse(WSPR_ENOMEM, error, error_size);
+    return reading_end(reading,
+                       json_decode(span_of(text, len), &table, target, &reading->arena, 0, 0, &e),
+                       &e, ret_reading, error, error_size);
+}
+
+int wspr_read_value(const char *text, size_t len, const struct wspr_field *field, void *target,
+                    struct wspr_reading **ret_reading, char *error, size_t error_size)
+{
+    struct json_field row = reading_row(field);
+    struct wspr_reading *reading = reading_new(len);
+    struct err e = ERR_INIT;
+
+    if (reading == NULL)
+        return refuse(WSPR_ENOMEM, error, error_size);
+    return reading_end(
+        reading, json_decode_value(span_of(text, len), &row, target, &reading->arena, 0, 0, &e), &e,
+        ret_reading, error, error_size);
+}
+
+void wspr_reading_free(struct wspr_reading *reading)
+{
+    if (reading == NULL)
+        return;
+    arena_wipe(&reading->arena); /* identities come this way */
+    free(reading);
+}
+
+int wspr_json_parse(const char *text, size_t len, struct json_object **ret_tree, char *error,
+                    size_t error_size)
+{
+    struct err e = ERR_INIT;
+    int r = json_tree_read(span_of(text, len), 0, 0, ret_tree, &e);
+
+    if (r < 0)
+        tell(&e, error, error_size);
+    err_done(&e);
+    return r;
+}
