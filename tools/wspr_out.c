@@ -69,16 +69,23 @@ static void print_error(struct cli *cli, int status, struct span text, const cha
     buf_done(&line);
 }
 
-int cli_fail(struct cli *cli, int status, const char *fmt, ...)
+__attribute__((format(printf, 3, 0))) static void print_text(struct cli *cli, int status,
+                                                             const char *fmt, va_list ap)
 {
     struct buf text = BUF_INIT(MESSAGE_MAX);
+
+    buf_vprintf(&text, fmt, ap);
+    print_error(cli, status, buf_span(&text), "");
+    buf_done(&text);
+}
+
+int cli_fail(struct cli *cli, int status, const char *fmt, ...)
+{
     va_list ap;
 
     va_start(ap, fmt);
-    buf_vprintf(&text, fmt, ap);
+    print_text(cli, status, fmt, ap);
     va_end(ap);
-    print_error(cli, status, buf_span(&text), "");
-    buf_done(&text);
     return status;
 }
 
@@ -104,14 +111,11 @@ int cli_fail_err(struct cli *cli, int status, const struct err *e, const char *f
 
 int cli_usage(struct cli *cli, const char *fmt, ...)
 {
-    struct buf text = BUF_INIT(MESSAGE_MAX);
     va_list ap;
 
     va_start(ap, fmt);
-    buf_vprintf(&text, fmt, ap);
+    print_text(cli, CLI_USAGE, fmt, ap);
     va_end(ap);
-    print_error(cli, CLI_USAGE, buf_span(&text), "");
-    buf_done(&text);
     if (!cli->opts.json)
         fprintf(stderr, "Try '%s --help'.\n", cli->path);
     return CLI_USAGE;

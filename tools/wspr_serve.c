@@ -217,7 +217,8 @@ static int run_serve(struct cli *cli, const struct cli_args *args)
     s.object.trust = cli->trust;
     cli->interrupt_is_end = true;
     status = start_server(&s, opts, args->v[0]);
-    cli_doing(cli, "serving");
+    /* The time that the user gives is for the beginning. */
+    loop_timer_stop(&cli->deadline_timer);
     cli->progress_wanted = false;
     if (status == CLI_OK)
         status = cli_wait(cli, &s.never);

@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "json/writer.h"
 #include "rpc/client.h"
-#include "rpc/header.h"
 #include "rpc/signature.h"
 #include "vom/json_out.h"
 #include "wspr.h"
@@ -34,17 +33,8 @@ static int fetch_result(void *arg, struct rpc_call *call, uint32_t i, uint32_t n
                         const struct rpc_value *v, struct err *err)
 {
     struct fetch *f = arg;
-    struct arena scratch = ARENA_INIT(RPC_SIGNATURE_MAX);
-    struct vom_value value;
-    int r;
 
-    if (i == 0)
-        return rpc_signature_read(f->sig, v, err);
-    r = vom_dec_value(v->dec, v->msg, &scratch, &value, err);
-    if (r == 0 && rpc_error_of_value(&value, &f->err) == WSPR_ETYPE)
-        r = err_set(err, WSPR_ETYPE, "the last result is no error");
-    arena_done(&scratch);
-    return r;
+    return rpc_signature_result(f->sig, i, v, &f->err, err);
 }
 
 static void fetch_done(void *arg, struct rpc_call *call, const struct err *err)

@@ -79,13 +79,11 @@ static struct wspr_signature *signature_new(void)
     return s;
 }
 
-static int signature_build(struct wspr_signature *s, const struct rpc_value *v, struct err *err)
+/* What pages get of it. */
+static int signature_show(struct wspr_signature *s, struct err *err)
 {
     struct buf json = BUF_INIT(SIG_ARENA_MAX);
-    int r = rpc_signature_read(&s->sig, v, err);
 
-    if (r < 0)
-        return r;
     write_json(&json, s);
     if (buf_error(&json) == 0)
         s->json = arena_copy(&s->sig.arena, buf_span(&json));
@@ -167,17 +165,9 @@ static int fetch_result(void *arg, struct rpc_call *call, uint32_t i, uint32_t n
                         const struct rpc_value *v, struct err *err)
 {
     struct sig_fetch *f = arg;
-    struct arena scratch = ARENA_INIT(SIG_ARENA_MAX);
-    struct vom_value value;
-    int r;
+    int r = rpc_signature_result(&f->sig->sig, i, v, &f->err, err);
 
-    if (i == 0)
-        return signature_build(f->sig, v, err);
-    r = vom_dec_value(v->dec, v->msg, &scratch, &value, err);
-    if (r == 0 && rpc_error_of_value(&value, &f->err) == WSPR_ETYPE)
-        r = err_set(err, WSPR_ETYPE, "the last result is no error");
-    arena_done(&scratch);
-    return r;
+    return r == 0 && i == 0 ? signature_show(f->sig, err) : r;
 }
 
 static void fetch_done(void *arg, struct rpc_call *call, const struct err *err)

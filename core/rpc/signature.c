@@ -5,6 +5,7 @@
 
 #include "base/unicode.h"
 #include "base/utf8.h"
+#include "rpc/header.h"
 #include "vom/convert.h"
 #include "vom/defs.h"
 #include "vom/wiretypes.h"
@@ -161,4 +162,20 @@ int rpc_signature_read(struct rpc_signature *s, const struct rpc_value *v, struc
     if (r == 0)
         r = vom_value_copy(&s->arena, &value, &kept, err);
     return r == 0 ? build_methods(s, &kept, err) : r;
+}
+
+int rpc_signature_result(struct rpc_signature *s, uint32_t i, const struct rpc_value *v,
+                         struct err *ret_error, struct err *err)
+{
+    struct arena scratch = ARENA_INIT(RPC_SIGNATURE_MAX);
+    struct vom_value value;
+    int r;
+
+    if (i == 0)
+        return rpc_signature_read(s, v, err);
+    r = vom_dec_value(v->dec, v->msg, &scratch, &value, err);
+    if (r == 0 && rpc_error_of_value(&value, ret_error) == WSPR_ETYPE)
+        r = err_set(err, WSPR_ETYPE, "the last result is no error");
+    arena_done(&scratch);
+    return r;
 }

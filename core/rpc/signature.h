@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -44,6 +45,12 @@ void rpc_signature_init(struct rpc_signature *s);
 void rpc_signature_done(struct rpc_signature *s);
 /* Reads the first result of Signature. WSPR_ETYPE, WSPR_EPROTO, WSPR_ELIMIT, WSPR_ENOMEM. */
 int rpc_signature_read(struct rpc_signature *s, const struct rpc_value *v, struct err *err);
+/*
+ * Both results of a call of Signature, for the callback `result` of that call: the first is read,
+ * the error goes to *ret_error.
+ */
+int rpc_signature_result(struct rpc_signature *s, uint32_t i, const struct rpc_value *v,
+                         struct err *ret_error, struct err *err);
 /* The method of that name (first letter in any case); NULL if there is none. */
 const struct rpc_sig_method *rpc_signature_method(const struct rpc_signature *s, struct span name);
 

@@ -18,21 +18,6 @@
 #define TOOL_TIMEOUT_MS (3 * RIG_TIMEOUT_MS)
 #define TOOL_OUTPUT_MAX (64 * 1024 * 1024)
 
-static void set_environment(const char *const *env)
-{
-    for (; env != NULL && *env != NULL; env++) {
-        const char *equals = strchr(*env, '=');
-        char name[256];
-
-        if (equals == NULL) {
-            unsetenv(*env);
-            continue;
-        }
-        snprintf(name, sizeof name, "%.*s", (int)(equals - *env), *env);
-        setenv(name, equals + 1, 1);
-    }
-}
-
 static int open_terminal(int *ret_slave)
 {
     int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
@@ -56,7 +41,7 @@ static void run(const char *path, const char *const *args, const char *const *en
             _exit(126);
     }
     signal(SIGPIPE, SIG_DFL);
-    set_environment(env);
+    child_set_environment(env);
     execv(path, (char *const *)(const void *)argv);
     _exit(127);
 }

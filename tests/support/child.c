@@ -80,14 +80,8 @@ const char *child_file(char *path, size_t size, const char *name)
     return path;
 }
 
-/* Runs in the child: never returns. */
-static void child_exec(const char *const *argv, const char *const *env, int log)
+void child_set_environment(const char *const *env)
 {
-    int null = open("/dev/null", O_RDONLY);
-
-    prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
-        _exit(126);
     for (; env != NULL && *env != NULL; env++) {
         const char *equals = strchr(*env, '=');
         char name[256];
@@ -99,6 +93,17 @@ static void child_exec(const char *const *argv, const char *const *env, int log)
         snprintf(name, sizeof name, "%.*s", (int)(equals - *env), *env);
         setenv(name, equals + 1, 1);
     }
+}
+
+/* Runs in the child: never returns. */
+static void child_exec(const char *const *argv, const char *const *env, int log)
+{
+    int null = open("/dev/null", O_RDONLY);
+
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (null < 0 || dup2(null, 0) < 0 || dup2(log, 1) < 0 || dup2(log, 2) < 0)
+        _exit(126);
+    child_set_environment(env);
     execv(argv[0], (char *const *)(const void *)argv);
     dprintf(2, "cannot run %s: %s\n", argv[0], strerror(errno));
     _exit(127);

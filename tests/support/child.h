@@ -40,6 +40,8 @@ void child_show_log(const struct child *c);
 const char *child_folder(void);
 /* The path of a file in that folder, in `path`. */
 const char *child_file(char *path, size_t size, const char *name);
+/* Changes the environment as child_start does; for what runs in a child. */
+void child_set_environment(const char *const *env);
 /* Milliseconds of the monotonic clock. */
 long long child_now_ms(void);
 
