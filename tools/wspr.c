@@ -40,7 +40,6 @@ static const struct cli_command *const commands[] = {
     &cli_call,
     &cli_signature,
     &cli_ping,
-    &cli_plugin,
     &cli_resolve,
     &cli_unresolve,
     &cli_glob,
@@ -49,6 +48,7 @@ static const struct cli_command *const commands[] = {
     &cli_serve,
     &cli_identity,
     &cli_accounts,
+    &cli_plugin,
 };
 /* clang-format on */
 
