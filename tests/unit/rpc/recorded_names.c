@@ -254,9 +254,8 @@ static void play_talk(const struct talk *talk)
     err_done(&t.err);
 }
 
-void names_conversations(void)
+static void names_begin(void)
 {
-    const size_t n = sizeof talks / sizeof talks[0];
     struct rig_opts opts = {0};
     const char *roots[1];
     char root[512];
@@ -270,11 +269,35 @@ void names_conversations(void)
     snprintf(root, sizeof root, "/%s", t.peer.endpoint);
     roots[0] = root;
     TAP_IS(rpc_client_set_roots(rpc_runtime_client(t.rig.rt), roots, 1, NULL) == 0);
-    for (size_t i = 0; i < n; i++)
-        play_talk(&talks[i]);
-    tap_note("names: %zu conversations with the same bytes, %u requests", n, t.flows);
+    t.flows = 0;
+}
+
+static void names_end(void)
+{
     rig_done(&t.rig, false);
     raw_done(&t.peer);
     loop_worker_free(t.rig.w);
     rig_ids_done(&t.ids);
+}
+
+void names_conversation(const char *id)
+{
+    names_begin();
+    for (size_t i = 0; i < sizeof talks / sizeof talks[0]; i++) {
+        if (strcmp(talks[i].id, id) == 0)
+            play_talk(&talks[i]);
+    }
+    TAP_OK(t.flows > 0, "there is no conversation %s", id);
+    names_end();
+}
+
+void names_conversations(void)
+{
+    const size_t n = sizeof talks / sizeof talks[0];
+
+    names_begin();
+    for (size_t i = 0; i < n; i++)
+        play_talk(&talks[i]);
+    tap_note("names: %zu conversations with the same bytes, %u requests", n, t.flows);
+    names_end();
 }

@@ -9,7 +9,8 @@ void client_case(void);
 void server_end(void);
 void client_end(void);
 
-/* Conversations with mount tables, led by our client. */
+/* Conversations with mount tables, led by our client: one of them, or all. */
+void names_conversation(const char *id);
 void names_conversations(void);
 
 /* Requests byte by byte, and cut at each byte. */
