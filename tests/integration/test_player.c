@@ -7,6 +7,7 @@
 
 #include <netinet/in.h>
 #include <stdint.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -202,6 +203,8 @@ static bool play(size_t i, enum mistake mistake, char *why, size_t size)
         fake_play(listener, scenario_at(i), mistake);
     close(listener);
     ok = scenario_play(scenario_at(i), &world, why, size);
+    if (!ok)
+        kill(pid, SIGKILL); /* it may wait for a connection that the player did not get to */
     waitpid(pid, NULL, 0);
     return ok;
 }
