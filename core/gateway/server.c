@@ -217,6 +217,7 @@ static void give_up_listening(struct wspr_server *s, const struct err *err)
 {
     if (s->rpc != NULL) {
         s->state = SERVER_STOPPING;
+        list_remove(&s->mounting_node);
         rpc_server_stop(s->rpc, 0, listen_failed, s);
     }
     op_done(s, err);
@@ -321,6 +322,7 @@ static void rpc_stopped(void *arg)
 static void stop_rpc(struct wspr_server *s)
 {
     s->state = SERVER_STOPPING;
+    list_remove(&s->mounting_node);
     gateway_invocation_abort_all(s);
     rpc_server_stop(s->rpc, SERVER_STOP_GRACE, rpc_stopped, s);
 }

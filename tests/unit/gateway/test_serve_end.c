@@ -9,6 +9,23 @@
 
 static struct page *const a = &serving.a, *const b = &serving.b;
 
+/* A server that had a name has none after it was stopped; whoever looks up a name now is told. */
+static void test_name_gone_by_stop(void)
+{
+    struct serving_how how = {.idle = true};
+
+    serving_begin(&how);
+    serving_ask(a, 1, 1, "some/name", "{}");
+    serving_expect_endpoint(a, 1, serving.endpoint);
+    page_message(a, 3, 6, "1");
+    page_expect_reply(a, 3, 0, "true");
+    serving_ask(a, 5, 1, "", "{}");
+    serving_expect_endpoint(a, 5, serving.endpoint);
+    page_message(b, 7, 5, "{\"name\":\"some/name\"}");
+    TAP_IS(page_recv(b) != NULL);
+    serving_end();
+}
+
 static bool is_idle(void *arg)
 {
     return serving_stats()->pending == 0;
@@ -266,6 +283,7 @@ static void test_gateway_stops(void)
 
 static const struct tap_case cases[] = {
     {"stopping fails who waits", test_stop},
+    {"a name that is gone by a stop", test_name_gone_by_stop},
     {"requests for one server run in order", test_queue},
     {"the page goes away", test_page_gone},
     {"the page goes away with many servers", test_page_gone_with_many},
