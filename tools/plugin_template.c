@@ -100,7 +100,8 @@ static const char check[] =
     "cp .libs/@NAME@.so \"$folder/@NAME@.so\"\n"
     "chmod 755 \"$folder\" \"$folder/@NAME@.so\"\n"
     "\"$WSPR\" plugin check --message '@TYPE@:{\"name\":\"World\"}' \"$folder/@NAME@.so\"\n"
-    "\"$WSPRD\" -config \"\" -check-config -no-embedded -plugin-dir \"$folder\" -plugins @NAME@\n";
+    "\"$WSPRD\" -config /dev/null -check-config -no-embedded -plugin-dir \"$folder\" -plugins "
+    "@NAME@\n";
 
 static const char readme[] =
     "@NAME@: a handler plugin for wsprd\n"
