@@ -31,7 +31,7 @@ void id_open_page(struct page *p, const char *origin)
 
     if (origin != NULL)
         snprintf(header, sizeof header, "Origin: %s\r\n", origin);
-    TAP_OK(page_open(p, &id_gw, origin != NULL ? header : NULL, true), "%s", origin);
+    TAP_OK(page_open(p, &id_gw, origin != NULL ? header : NULL, true), "%s", header);
 }
 
 void id_identity_text(struct security_private *id, struct buf *text)
