@@ -4,9 +4,11 @@
  */
 #include "config.h"
 
+#include <netdb.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "rig.h"
@@ -343,12 +345,26 @@ static void access_file(void)
     stop(&table, SIGTERM);
 }
 
+static bool knows_localhost(void)
+{
+    struct addrinfo hints = {.ai_family = AF_INET, .ai_socktype = SOCK_STREAM}, *found;
+
+    if (getaddrinfo("localhost", NULL, &hints, &found) != 0)
+        return false;
+    freeaddrinfo(found);
+    return true;
+}
+
 /* Behind another address: endpoints and mounts tell that one, and it is where callers come to. */
 static void published_address(void)
 {
     char root[600], sub[600], endpoint[600], out[4096];
     struct tool table, below, server;
 
+    if (!knows_localhost()) {
+        tap_skip("this machine does not know the name localhost");
+        return;
+    }
     START(&table, "wspr-mounttabled", NULL, "--address=:0", "--published_address=localhost:0");
     line_of(&table, "endpoint: ", root, sizeof root);
     TAP_OK(strncmp(root, "/@2@tcp@localhost:", 18) == 0 && strstr(root, ":0@") == NULL, "%s", root);
