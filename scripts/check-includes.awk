@@ -27,7 +27,7 @@ function names(t, h)
     return 0
 }
 
-# The rule of core is for core/wsprd.c; each folder of core has one of its own.
+# The rule of core is for core/wsprd*; each folder of core has one of its own.
 function rule_of(file,    folder)
 {
     folder = file
