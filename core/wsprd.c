@@ -68,12 +68,12 @@ static int read_options(struct daemon *d, int argc, char **argv)
     if (config_setup(&wsprd_setup, argc, argv, &d->settings, &d->config, &of_file, &e) < 0) {
         fprintf(stderr, "wsprd: %s\n", err_text(&e));
         if (!of_file)
-            wsprd_print_usage(stderr);
+            fputs("Try 'wsprd -help'.\n", stderr);
         err_done(&e);
         return EXIT_USAGE;
     }
     if (d->settings.help) {
-        wsprd_print_usage(stdout);
+        wsprd_print_usage();
         return EXIT_SUCCESS;
     }
     if (d->settings.version) {

@@ -2,6 +2,7 @@
 #include "config.h"
 
 #include <stddef.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "gateway/gateway.h"
@@ -92,20 +93,20 @@ static const struct config_option option_rows[] = {
 static const struct config_table options = {option_rows,
                                             sizeof option_rows / sizeof option_rows[0]};
 
-void wsprd_print_usage(FILE *out)
+void wsprd_print_usage(void)
 {
     fputs("Usage: wsprd [OPTION ...]\n"
           "Gives web pages on this machine a full RPC endpoint through one WebSocket.\n\n"
           "Options:\n",
-          out);
-    config_print_help(&options, out);
+          stdout);
+    config_print_help(&options, stdout);
     fputs(
         "\nEnvironment:\n"
         "  VEYRON_IDENTITY   file with the identity to run under, instead of the one that is kept\n"
         "  NAMESPACE_ROOT    mount tables from which names are resolved, separated by commas;\n"
         "                    without any, wsprd runs one of its own, with a sample service\n"
         "\nExit status: 0 after a signal, 1 if it cannot run, 2 for a wrong option.\n",
-        out);
+        stdout);
 }
 
 static void warn_inert(void *arg, const char *name)

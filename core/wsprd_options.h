@@ -7,7 +7,6 @@
 
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdio.h>
 
 #include "config/setup.h"
 
@@ -37,6 +36,7 @@ struct wsprd_settings {
 /* How the settings are read; also when they are read again. */
 extern const struct config_setup wsprd_setup;
 
-void wsprd_print_usage(FILE *out);
+/* The text of -help, to standard output. */
+void wsprd_print_usage(void);
 
 #endif
