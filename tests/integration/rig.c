@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "tap.h"
 #include "vectors.h"
 
 #define RIG_ARGS 32
@@ -66,25 +67,49 @@ const char *rig_identity(void)
     return path;
 }
 
-/* Starts a program; what it prints goes to a log of its own. */
-static bool rig_start(struct child *c, const char *name, const char *const *args, const char *root)
+bool rig_run(struct child *c, const char *name, const char *const *args, const char *const *env)
 {
-    static unsigned serial;
-    char program[4200], log[4200], log_name[64], identity[4300], roots[4200];
-    char state[4300];
+    static unsigned n;
+    char program[4200], log[4200], file[64];
     const char *argv[RIG_ARGS] = {program};
-    const char *env[] = {identity, roots, state, "MOUNTTABLE_ROOT", NULL};
 
     if (!rig_program(program, sizeof program, name))
         return false;
-    for (size_t n = 0; args != NULL && args[n] != NULL && n + 2 < RIG_ARGS; n++)
-        argv[n + 1] = args[n];
+    for (size_t i = 0; args != NULL && args[i] != NULL && i + 2 < RIG_ARGS; i++)
+        argv[i + 1] = args[i];
+    snprintf(file, sizeof file, "%s-%u.log", name, n++);
+    return child_start(c, argv, env, child_file(log, sizeof log, file)) == 0;
+}
+
+/* The same under the identity of the test, with a root or none. */
+static bool rig_start(struct child *c, const char *name, const char *const *args, const char *root)
+{
+    char identity[4300], roots[4200], state[4300];
+    const char *const env[] = {identity, roots, state, "MOUNTTABLE_ROOT", NULL};
+
     snprintf(identity, sizeof identity, "VEYRON_IDENTITY=%s", rig_identity());
     snprintf(state, sizeof state, "XDG_STATE_HOME=%s", child_folder());
     snprintf(roots, sizeof roots, "NAMESPACE_ROOT%s%s", root != NULL ? "=" : "",
              root != NULL ? root : "");
-    snprintf(log_name, sizeof log_name, "%s-%u.log", name, serial++);
-    return child_start(c, argv, env, child_file(log, sizeof log, log_name)) == 0;
+    return rig_run(c, name, args, env);
+}
+
+void rig_endings(const char *program, const struct rig_ending *endings, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct rig_ending *t = &endings[i];
+        struct child c;
+        char *output;
+
+        TAP_IS(rig_run(&c, program, t->args, t->env));
+        TAP_OK(child_wait(&c, RIG_TIMEOUT_MS), "%s: it runs", t->name);
+        child_stop(&c, SIGKILL, 1000);
+        output = child_output(&c);
+        TAP_OK(WIFEXITED(c.status) && WEXITSTATUS(c.status) == t->status, "%s: status %d", t->name,
+               c.status);
+        TAP_OK(output != NULL && strstr(output, t->text) != NULL, "%s: %s", t->name, output);
+        free(output);
+    }
 }
 
 bool rig_wsprd_start(struct rig_wsprd *w, const char *root, const char *const *args)

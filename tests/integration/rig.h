@@ -17,6 +17,19 @@ struct rig_wsprd {
 
 /* A program of the build folder: "wsprd". In `path`; false if it is not there. */
 bool rig_program(char *path, size_t size, const char *name);
+/* Starts one, with a log of its own; args (or NULL) and env end with NULL, see child_start(). */
+bool rig_run(struct child *c, const char *name, const char *const *args, const char *const *env);
+
+/* A program that ends by itself: how, and what it says. */
+struct rig_ending {
+    const char *name, *args[3], *env[2];
+    int status;
+    const char *text;
+};
+
+/* Runs the program once for each and looks at its end. */
+void rig_endings(const char *program, const struct rig_ending *endings, size_t n);
+
 /*
  * Starts wsprd on a free port. root is the value of NAMESPACE_ROOT, NULL for none; args are further
  * arguments, ended by NULL (or NULL). False with TAP commentary if it does not come up.

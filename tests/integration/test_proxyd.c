@@ -9,27 +9,9 @@
 #include "rig.h"
 #include "tap.h"
 
-static int start(struct child *c, const char *name, const char *const *args, const char *const *env)
-{
-    static unsigned n;
-    char program[4200], log[4200], file[64];
-    const char *argv[16] = {program};
-
-    if (!rig_program(program, sizeof program, name))
-        return -1;
-    for (size_t i = 0; args[i] != NULL && i + 2 < 16; i++)
-        argv[i + 1] = args[i];
-    snprintf(file, sizeof file, "%s-%u.log", name, n++);
-    return child_start(c, argv, env, child_file(log, sizeof log, file));
-}
-
 static void ends_by_itself(void)
 {
-    const struct {
-        const char *name, *args[3], *env[2];
-        int status;
-        const char *text;
-    } t[] = {
+    static const struct rig_ending endings[] = {
         {"unknown flag", {"-nonsense"}, {NULL}, 2, "-nonsense"},
         {"flag without a value", {"-address"}, {NULL}, 2, "-address"},
         {"no number", {"-max-circuits=many"}, {NULL}, 2, "max-circuits"},
@@ -55,19 +37,7 @@ static void ends_by_itself(void)
          "/nonexistent/identity"},
     };
 
-    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
-        struct child c;
-        char *output;
-
-        TAP_IS(start(&c, "wspr-proxyd", t[i].args, t[i].env) == 0);
-        TAP_OK(child_wait(&c, RIG_TIMEOUT_MS), "%s: it runs", t[i].name);
-        child_stop(&c, SIGKILL, 1000);
-        output = child_output(&c);
-        TAP_OK(WIFEXITED(c.status) && WEXITSTATUS(c.status) == t[i].status, "%s: status %d",
-               t[i].name, c.status);
-        TAP_OK(output != NULL && strstr(output, t[i].text) != NULL, "%s: %s", t[i].name, output);
-        free(output);
-    }
+    rig_endings("wspr-proxyd", endings, sizeof endings / sizeof endings[0]);
 }
 
 static bool relay_start(struct child *c, char *endpoint, size_t size, const char *address,
@@ -76,7 +46,7 @@ static bool relay_start(struct child *c, char *endpoint, size_t size, const char
     const char *const args[] = {address, root != NULL ? "-name=proxy" : NULL, NULL};
     const char *const env[] = {root != NULL ? root : "NAMESPACE_ROOT", "VEYRON_IDENTITY", NULL};
 
-    return start(c, "wspr-proxyd", args, env) == 0 &&
+    return rig_run(c, "wspr-proxyd", args, env) &&
            child_wait_text(c, "Listening at: ", endpoint, size, RIG_TIMEOUT_MS);
 }
 
@@ -106,7 +76,7 @@ static void says_what_it_does_not_do(void)
     char text[512];
     struct child c;
 
-    TAP_IS(start(&c, "wspr-proxyd", args, env) == 0);
+    TAP_IS(rig_run(&c, "wspr-proxyd", args, env));
     TAP_IS(child_wait_text(&c, "there are no status", text, sizeof text, RIG_TIMEOUT_MS));
     TAP_IS(child_wait_text(&c, "Listening at: ", text, sizeof text, RIG_TIMEOUT_MS));
     ends(&c, SIGTERM);
@@ -120,7 +90,7 @@ static bool sampled_start(struct child *c, const char *relay, const char *root, 
     const char *const env[] = {root, "VEYRON_IDENTITY", NULL};
 
     snprintf(vproxy, sizeof vproxy, "-vproxy=%s", relay);
-    return start(c, "wspr-sampled", args, env) == 0 &&
+    return rig_run(c, "wspr-sampled", args, env) &&
            child_wait_text(c, "Listening at: ", endpoint, size, RIG_TIMEOUT_MS);
 }
 
@@ -158,7 +128,7 @@ static void no_relay(void)
     struct child c;
     char *output;
 
-    TAP_IS(start(&c, "wspr-sampled", args, env) == 0);
+    TAP_IS(rig_run(&c, "wspr-sampled", args, env));
     TAP_OK(child_wait(&c, RIG_TIMEOUT_MS), "it runs");
     child_stop(&c, SIGKILL, 1000);
     output = child_output(&c);

@@ -12,27 +12,9 @@
 #include "rig.h"
 #include "tap.h"
 
-static int start(struct child *c, const char *const *args, const char *const *env)
-{
-    static unsigned n;
-    char program[4200], log[4200], name[32];
-    const char *argv[16] = {program};
-
-    if (!rig_program(program, sizeof program, "wspr-sampled"))
-        return -1;
-    for (size_t i = 0; args[i] != NULL && i + 2 < 16; i++)
-        argv[i + 1] = args[i];
-    snprintf(name, sizeof name, "sampled-%u.log", n++);
-    return child_start(c, argv, env, child_file(log, sizeof log, name));
-}
-
 static void ends_by_itself(void)
 {
-    const struct {
-        const char *name, *args[3], *env[2];
-        int status;
-        const char *text;
-    } t[] = {
+    static const struct rig_ending endings[] = {
         {"unknown flag", {"-nonsense"}, {NULL}, 2, "-nonsense"},
         {"flag without a value", {"-listen"}, {NULL}, 2, "-listen"},
         {"stray argument", {"stray"}, {NULL}, 2, "no arguments"},
@@ -48,19 +30,7 @@ static void ends_by_itself(void)
          "(\"/nonexistent/identity\"): "},
     };
 
-    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
-        struct child c;
-        char *output;
-
-        TAP_IS(start(&c, t[i].args, t[i].env) == 0);
-        TAP_OK(child_wait(&c, RIG_TIMEOUT_MS), "%s: it runs", t[i].name);
-        child_stop(&c, SIGKILL, 1000);
-        output = child_output(&c);
-        TAP_OK(WIFEXITED(c.status) && WEXITSTATUS(c.status) == t[i].status, "%s: status %d",
-               t[i].name, c.status);
-        TAP_OK(output != NULL && strstr(output, t[i].text) != NULL, "%s: %s", t[i].name, output);
-        free(output);
-    }
+    rig_endings("wspr-sampled", endings, sizeof endings / sizeof endings[0]);
 }
 
 /* Whether somebody listens at the address of the endpoint. */
@@ -91,7 +61,7 @@ static void runs_until_a_signal(int number)
     struct child c;
     char endpoint[512], want[600], *output;
 
-    TAP_IS(start(&c, args, env) == 0);
+    TAP_IS(rig_run(&c, "wspr-sampled", args, env));
     TAP_IS(child_wait_text(&c, "Listening at: ", endpoint, sizeof endpoint, RIG_TIMEOUT_MS));
     TAP_OK(strncmp(endpoint, "@2@tcp@127.0.0.1:", 17) == 0, "\"%s\"", endpoint);
     TAP_IS(listens(endpoint));
@@ -124,13 +94,13 @@ static void address_in_use(void)
     const char *args[] = {listen, NULL};
     struct child c, d;
 
-    TAP_IS(start(&c, none, env) == 0);
+    TAP_IS(rig_run(&c, "wspr-sampled", none, env));
     TAP_IS(child_wait_text(&c, "Listening at: ", endpoint, sizeof endpoint, RIG_TIMEOUT_MS));
     end = strchr(endpoint + 7, '@');
     TAP_IS(end != NULL);
     *end = '\0';
     snprintf(listen, sizeof listen, "-listen=%s", endpoint + 7);
-    TAP_IS(start(&d, args, env) == 0);
+    TAP_IS(rig_run(&d, "wspr-sampled", args, env));
     TAP_IS(child_wait(&d, RIG_TIMEOUT_MS) && WEXITSTATUS(d.status) == 1);
     output = child_output(&d);
     TAP_OK(output != NULL && strstr(output, "address already in use") != NULL, "%s", output);

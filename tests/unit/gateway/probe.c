@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "tap.h"
+
 struct probe probe;
 
 void probe_reset(void)
@@ -31,6 +33,13 @@ const char *probe_log(void)
     memcpy(text, probe.text, sizeof text);
     probe.text[0] = '\0';
     return text;
+}
+
+void probe_expect(const char *text)
+{
+    const char *got = probe_log();
+
+    TAP_OK(strcmp(got, text) == 0, "expected \"%s\", got \"%s\"", text, got);
 }
 
 static int probe_do(struct wspr_flow *flow, const struct wspr_msg *msg)

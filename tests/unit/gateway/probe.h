@@ -47,6 +47,8 @@ extern struct probe probe;
 void probe_reset(void);
 /* What happened since the last call, words separated by blanks, and forgets it. */
 const char *probe_log(void);
+/* That this is what happened, and nothing else. */
+void probe_expect(const char *text);
 /* Adds to it. */
 void probe_note(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -499,13 +499,6 @@ static void begin_caller(void)
     page_open(&p, &g, NULL, true);
 }
 
-static void expect_log(const char *text)
-{
-    const char *got = probe_log();
-
-    TAP_OK(strcmp(got, text) == 0, "expected \"%s\", got \"%s\"", text, got);
-}
-
 static void test_forgotten_call(void)
 {
     unsigned n = 1;
@@ -517,7 +510,7 @@ static void test_forgotten_call(void)
     TAP_IS(gw_until(&g, somebody_runs, &n, GW_TIMEOUT_MS));
     page_drop(&p);
     TAP_IS(gw_wait_conns(&g, 0));
-    expect_log("done:-1008 close");
+    probe_expect("done:-1008 close");
     TAP_IS(gw_until(&g, nobody_runs, NULL, GW_TIMEOUT_MS));
     gw_done(&g);
 }
@@ -535,7 +528,7 @@ static void test_forgotten_signature(void)
     page_expect_reply(&p, 1, 0, "true");
     page_drop(&p);
     TAP_IS(gw_wait_conns(&g, 0));
-    expect_log("done:-1008 signature:-1008 close");
+    probe_expect("done:-1008 signature:-1008 close");
     gw_done(&g);
     close(fd);
 }
@@ -558,7 +551,7 @@ static void test_retried_signature(void)
     page_expect_reply(&p, 1, 0, "true");
     TAP_IS(gw_until(&g, has_retried, NULL, GW_TIMEOUT_MS));
     TAP_IS(clock_mono() - start >= 100 * CLOCK_MS);
-    expect_log("retry:0 retry:-1006 retry:-1006");
+    probe_expect("retry:0 retry:-1006 retry:-1006");
     end();
     close(fd);
 }

@@ -27,13 +27,6 @@ static void end(void)
     gw_done(&g);
 }
 
-static void expect_log(const char *text)
-{
-    const char *got = probe_log();
-
-    TAP_OK(strcmp(got, text) == 0, "expected \"%s\", got \"%s\"", text, got);
-}
-
 /* What flow_data does not take is kept, in order, until the flow is resumed. */
 static void test_again(void)
 {
@@ -45,23 +38,23 @@ static void test_again(void)
     page_message(&p, 1, PROBE_DELIVER, "b");
     page_message(&p, 1, PROBE_DELIVER, "c");
     page_expect_silence(&p);
-    expect_log("conn 100:1:pend 100:3:pend data:1:a");
+    probe_expect("conn 100:1:pend 100:3:pend data:1:a");
     /* Resumed too early: the first comes again, and again stays. */
     wspr_flow_resume(probe.flows[0]);
     page_expect_silence(&p);
-    expect_log("data:1:a");
+    probe_expect("data:1:a");
     probe.data_result = WSPR_DONE;
     page_message(&p, 3, PROBE_DELIVER, "x");
     page_expect_silence(&p);
-    expect_log("data:3:x");
+    probe_expect("data:3:x");
     /* A message that comes after the resume, but before its turn, stays behind. */
     wspr_flow_resume(probe.flows[0]);
     page_message(&p, 1, PROBE_DELIVER, "d");
     page_expect_silence(&p);
-    expect_log("data:1:a data:1:b data:1:c data:1:d");
+    probe_expect("data:1:a data:1:b data:1:c data:1:d");
     page_message(&p, 1, PROBE_DELIVER, "e");
     page_expect_silence(&p);
-    expect_log("data:1:e");
+    probe_expect("data:1:e");
     TAP_IS(wspr_flow_conn(probe.flows[0])->kept_bytes == 0);
     end();
 }
@@ -104,7 +97,7 @@ static void test_resume_inside(void)
     page_message(&p, 1, 1, "");
     page_message(&p, 1, 2, "");
     page_expect_silence(&p);
-    expect_log("data data data data");
+    probe_expect("data data data data");
     end();
 }
 
@@ -122,12 +115,12 @@ static void test_finish_inside(void)
     probe.finish_on_data = true;
     wspr_flow_resume(probe.flows[0]);
     page_expect_reply(&p, 1, 0, "true");
-    expect_log("data:1:first after:first");
+    probe_expect("data:1:first after:first");
     /* The same for a message that comes straight from the page. */
     page_message(&p, 1, PROBE_OPEN, "pend");
     page_message(&p, 1, PROBE_DELIVER, "third");
     page_expect_reply(&p, 1, 0, "true");
-    expect_log("100:1:pend data:1:third after:third");
+    probe_expect("100:1:pend data:1:third after:third");
     end();
 }
 
@@ -143,7 +136,7 @@ static void test_error_inside(void)
     probe.data_result = WSPR_EBADARG;
     wspr_flow_resume(probe.flows[0]);
     page_expect_error(&p, 1, "veyron2/verror.BadArg", "bad argument");
-    expect_log("data:1:first");
+    probe_expect("data:1:first");
     TAP_IS(gateway_stats(g.gateway)->flows == 0);
     end();
 }
@@ -175,7 +168,7 @@ static void test_stall(void)
     page_expect_error(&p, 1, "veyron2/verror.Internal", "the service does not read the stream");
     TAP_IS(clock_mono() - start >= 150 * CLOCK_MS);
     page_expect_reply(&p, 5, 0, "true");
-    expect_log("cancel:1 100:5:done");
+    probe_expect("cancel:1 100:5:done");
     TAP_IS(gateway_stats(g.gateway)->err_kept == 1);
     /* The id is free for the page, what comes late is dropped, the plugin still has its handle. */
     page_message(&p, 1, PROBE_DELIVER, "late");
@@ -186,7 +179,7 @@ static void test_stall(void)
     wspr_flow_resume(probe.flows[0]);
     wspr_flow_finish(probe.flows[0], "1", 1);
     page_expect_silence(&p);
-    expect_log("100:1:done");
+    probe_expect("100:1:done");
     end();
 }
 
@@ -268,7 +261,7 @@ static void test_barrier_too_long(void)
     page_message(&p, 2, PROBE_OPEN, "done");
     page_expect_error(&p, 1, "veyron2/verror.BadProtocol", "deadline exceeded");
     page_expect_reply(&p, 2, 0, "true");
-    expect_log("conn 104:1:pend cancel:1 100:2:done");
+    probe_expect("conn 104:1:pend cancel:1 100:2:done");
     TAP_IS(gateway_stats(g.gateway)->err_plugin == 1);
     wspr_flow_finish(probe.flows[0], "late", 4);
     page_expect_silence(&p);
@@ -285,16 +278,16 @@ static void test_other_plugin(void)
     probe.other_result = PROBE_OTHER_DELIVER;
     page_message(&p, 1, PROBE_OTHER, "x");
     page_expect_silence(&p);
-    expect_log("conn 100:1:pend data:1:x");
+    probe_expect("conn 100:1:pend data:1:x");
     probe.other_result = WSPR_DONE;
     page_message(&p, 1, PROBE_OTHER, "y");
     page_expect_silence(&p);
-    expect_log("");
+    probe_expect("");
     /* The owner is told, and still has its handle. */
     probe.other_result = WSPR_ENOTAUTH;
     page_message(&p, 1, PROBE_OTHER, "z");
     page_expect_error(&p, 1, "veyron2/verror.NotAuthorized", "not authorized");
-    expect_log("cancel:1");
+    probe_expect("cancel:1");
     TAP_IS(gateway_stats(g.gateway)->flows == 1);
     wspr_flow_finish(probe.flows[0], "1", 1);
     TAP_IS(gateway_stats(g.gateway)->flows == 0);
@@ -333,15 +326,15 @@ static void test_deliver_elsewhere(void)
     page_message(&p, 1, PROBE_DELIVER, "two");
     page_expect_reply(&p, 9, 0, "true");
     page_expect_silence(&p);
-    expect_log("conn 100:1:pend data:1:one data:1:two");
+    probe_expect("conn 100:1:pend data:1:one data:1:two");
     page_message(&p, 1, 1, "three");
     page_expect_silence(&p);
     TAP_IS(kept_msg != NULL && wspr_flow_deliver(probe.flows[0], kept_msg) == WSPR_DONE);
     TAP_IS(wspr_flow_deliver(probe.flows[0], kept_msg) == WSPR_DONE);
-    expect_log(""); /* no callback from inside a host function */
+    probe_expect(""); /* no callback from inside a host function */
     page_message(&p, 1, PROBE_DELIVER, "four");
     page_expect_silence(&p);
-    expect_log("data:1:three data:1:three data:1:four");
+    probe_expect("data:1:three data:1:three data:1:four");
     wspr_flow_finish(probe.flows[0], "1", 1);
     wspr_msg_release(kept_msg);
     end();
@@ -384,7 +377,7 @@ static void test_own(void)
     TAP_IS(wspr_flow_open(probe.conn, own_host, NULL) != NULL); /* 2 */
     page_message(&p, 2, 1, "");
     page_expect_silence(&p);
-    expect_log("conn 100:0:pend own:2");
+    probe_expect("conn 100:0:pend own:2");
     end();
 }
 

@@ -26,13 +26,6 @@ static void end(void)
     gw_done(&g);
 }
 
-static void expect_log(const char *text)
-{
-    const char *got = probe_log();
-
-    TAP_OK(strcmp(got, text) == 0, "expected \"%s\", got \"%s\"", text, got);
-}
-
 #define UNKNOWN(t) "unknown message type: " t
 
 static void test_types(void)
@@ -58,7 +51,7 @@ static void test_types(void)
         page_expect_error(&p, (long long)i, "", t[i].text);
     }
     TAP_IS(gateway_stats(g.gateway)->unknown_types == sizeof t / sizeof t[0]);
-    expect_log("");
+    probe_expect("");
     page_message(&p, INT64_MIN, PROBE_OPEN, "done");
     page_expect_reply(&p, INT64_MIN, 0, "true");
     end();
@@ -82,10 +75,10 @@ static void test_results(void)
     wspr_flow_finish(probe.flows[0], "{\"a\": \"b\"}", 10);
     page_expect_reply(&p, 1, 1, "[1]");
     page_expect_reply(&p, 1, 0, "{\"a\": \"b\"}");
-    expect_log("conn 100:1:done 100:1:fail 100:1:code 100:1:mute 100:1:pend");
+    probe_expect("conn 100:1:done 100:1:fail 100:1:code 100:1:mute 100:1:pend");
     TAP_IS(gateway_stats(g.gateway)->flows == 0 && gateway_stats(g.gateway)->flows_opened == 5);
     end();
-    expect_log("close unload");
+    probe_expect("close unload");
 }
 
 /* An id that a flow has is taken until that flow ends; one-shots may share theirs with anybody. */
@@ -121,7 +114,7 @@ static void test_uses(void)
     page_message(&p, 1, PROBE_TAKE, "x");
     page_expect_silence(&p);
     TAP_IS(gateway_stats(g.gateway)->dropped_messages == 2);
-    expect_log("");
+    probe_expect("");
     page_message(&p, 1, PROBE_OPEN, "pend");
     page_message(&p, 1, PROBE_DELIVER, "x");
     page_message(&p, 1, PROBE_TAKE, "y");
@@ -130,12 +123,12 @@ static void test_uses(void)
     page_message(&p, 2, PROBE_SHOT, "pend");
     page_message(&p, 2, PROBE_DELIVER, "z");
     page_expect_silence(&p);
-    expect_log("conn 100:1:pend data:1:x take:1:y 101:2:pend");
+    probe_expect("conn 100:1:pend data:1:x take:1:y 101:2:pend");
     TAP_IS(gateway_stats(g.gateway)->dropped_messages == 4);
     wspr_flow_end(probe.flows[0]);
     page_message(&p, 1, PROBE_DELIVER, "late");
     page_expect_silence(&p);
-    expect_log("");
+    probe_expect("");
     end();
 }
 
@@ -167,7 +160,7 @@ static void test_host_flows(void)
     probe.data_result = WSPR_EBADARG;
     page_message(&p, 4, PROBE_DELIVER, "bad");
     page_expect_error(&p, 4, "veyron2/verror.BadArg", "bad argument");
-    expect_log("conn 100:0:pend 100:0:pend data:0:host's data:0:page's data:4:bad");
+    probe_expect("conn 100:0:pend 100:0:pend data:0:host's data:0:page's data:4:bad");
     f[0] = wspr_flow_open(probe.conn, probe.host, NULL);
     TAP_IS(wspr_flow_id(f[0]) == 6);
     end();
@@ -209,7 +202,7 @@ static void test_barrier(void)
     page_message(&p, 4, PROBE_BARRIER, "done");
     page_message(&p, 5, PROBE_OPEN, "done");
     page_expect_silence(&p);
-    expect_log("conn 100:1:pend 104:2:pend");
+    probe_expect("conn 100:1:pend 104:2:pend");
     wspr_flow_send(probe.flows[0], WSPR_RESPONSE_STREAM, "1", 1);
     page_expect_reply(&p, 1, 1, "1");
     wspr_flow_finish(probe.flows[1], "2", 1);
@@ -217,7 +210,7 @@ static void test_barrier(void)
     page_expect_reply(&p, 3, 0, "true");
     page_expect_reply(&p, 4, 0, "true");
     page_expect_reply(&p, 5, 0, "true");
-    expect_log("100:3:done 104:4:done 100:5:done");
+    probe_expect("100:3:done 104:4:done 100:5:done");
     end();
 }
 
@@ -230,9 +223,9 @@ static void test_conn_open_fails(void)
     probe.conn_result = 0;
     page_message(&p, 1, PROBE_OPEN, "done");
     page_expect_reply(&p, 1, 0, "true");
-    expect_log("conn conn 100:1:done");
+    probe_expect("conn conn 100:1:done");
     end();
-    expect_log("close unload");
+    probe_expect("close unload");
 }
 
 /* Whatever goes wrong in reading an object, there is a sentence about it. */

@@ -27,13 +27,6 @@ static void end(void)
     gw_done(&g);
 }
 
-static void expect_log(const char *text)
-{
-    const char *got = probe_log();
-
-    TAP_OK(strcmp(got, text) == 0, "expected \"%s\", got \"%s\"", text, got);
-}
-
 /* Flows that the plugin finishes when it is told, before it is told, and long after. */
 static void test_page_gone(void)
 {
@@ -46,16 +39,16 @@ static void test_page_gone(void)
     wspr_flow_finish(probe.flows[2], "3", 1);
     page_drop(&p);
     gw_run(&g, 50);
-    expect_log("cancel:1 cancel:2");
+    probe_expect("cancel:1 cancel:2");
     TAP_IS(wspr_flow_is_cancelled(probe.flows[0]) && wspr_conn_is_closing(probe.conn));
     TAP_IS(gateway_stats(g.gateway)->conns == 1);
     TAP_IS(wspr_flow_send(probe.flows[0], WSPR_RESPONSE_STREAM, "1", 1) == WSPR_ECLOSED);
     TAP_IS(wspr_flow_finish(probe.flows[0], "1", 1) == WSPR_DONE);
     gw_run(&g, 20);
-    expect_log("");
+    probe_expect("");
     TAP_IS(wspr_flow_fail(probe.flows[1], WSPR_EINTERNAL, "late") == WSPR_DONE);
     TAP_IS(gw_wait_conns(&g, 0));
-    expect_log("close");
+    probe_expect("close");
     end();
 }
 
@@ -97,7 +90,7 @@ static void test_answer_after_close(void)
         wspeer_send_raw(&p.peer, frames, sizeof frames - 1);
         page_expect_close(&p, 1000);
         snprintf(expected, sizeof expected, "send:%d fail:0 finish:0", WSPR_ECLOSED);
-        expect_log(expected);
+        probe_expect(expected);
     }
     TAP_IS(gw_wait_conns(&g, 0));
     end();
@@ -176,7 +169,7 @@ static void test_cancel_ends_others(void)
         page_expect_silence(&p);
         page_drop(&p);
         TAP_IS(gw_wait_conns(&g, 0));
-        expect_log("cancel:1");
+        probe_expect("cancel:1");
     }
     end();
 }
@@ -211,10 +204,10 @@ static void test_stop(void)
     TAP_IS(page_wait_eof(&r));
     gw_run(&g, 50);
     TAP_IS(!stopped);
-    expect_log("cancel:1");
+    probe_expect("cancel:1");
     wspr_flow_finish(probe.flows[0], "1", 1);
     TAP_IS(gw_until(&g, is_set, &stopped, GW_TIMEOUT_MS));
-    expect_log("close unload");
+    probe_expect("close unload");
     page_drop(&q);
     page_drop(&r);
     end();

@@ -524,22 +524,6 @@ bool pair_is_pattern(struct span s, size_t at, unsigned seed)
     return true;
 }
 
-void pair_close_flow(struct tflow *f)
-{
-    struct vc_flow *flow = f->flow;
-
-    f->flow = NULL;
-    vc_flow_close(flow);
-}
-
-void pair_cancel_flow(struct tflow *f)
-{
-    struct vc_flow *flow = f->flow;
-
-    f->flow = NULL;
-    vc_flow_cancel(flow);
-}
-
 struct tflow *pair_accepted(struct end *e, unsigned i)
 {
     TAP_OK(i < e->n_flows, "flow %u of %u", i, e->n_flows);

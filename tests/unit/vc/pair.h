@@ -119,8 +119,12 @@ int pair_write(struct tflow *f, const char *text);
 /* n bytes of a pattern that depends on the position and the seed. */
 int pair_write_pattern(struct tflow *f, size_t n, unsigned seed);
 bool pair_is_pattern(struct span s, size_t at, unsigned seed);
+/* Ends of things (pair_end.c). */
 void pair_close_flow(struct tflow *f);
 void pair_cancel_flow(struct tflow *f);
+void pair_close_vc(struct tvc *v);
+void pair_abort_vc(struct tvc *v, const char *text);
+void pair_free_vif(struct end *e, const char *why);
 /* Messages of one kind in bytes that were said, of one flow unless flow is PAIR_ANY. */
 #define PAIR_ANY UINT32_MAX
 struct tally {

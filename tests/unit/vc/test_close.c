@@ -13,30 +13,6 @@ static struct span wire(int side)
     return buf_span(&p.end[side].wire);
 }
 
-static void close_vc(struct tvc *v)
-{
-    struct vc *vc = v->vc;
-
-    v->vc = NULL;
-    vc_close(vc);
-}
-
-static void abort_vc(struct tvc *v, const char *text)
-{
-    struct vc *vc = v->vc;
-
-    v->vc = NULL;
-    vc_abort(vc, text);
-}
-
-static void free_vif(struct end *e, const char *why)
-{
-    struct vc_vif *vif = e->vif;
-
-    e->vif = NULL;
-    vc_vif_free(vif, why);
-}
-
 /* ---- flows ---- */
 
 static void cancel_drops_what_is_queued(void)
@@ -263,7 +239,7 @@ static void a_closed_circuit_says_why(void)
     pair_write(f, "x");
     pair_run(&p);
     pair_write_pattern(f, 100000, 0);
-    abort_vc(w, "had \"enough\"");
+    pair_abort_vc(w, "had \"enough\"");
     pair_run(&p);
     g = pair_accepted(&p.end[1], 0);
     TAP_IS(g->eofs == 1 && g->eof_code == WSPR_ECLOSED && strcmp(g->why, "had \"enough\"") == 0);
@@ -291,7 +267,7 @@ static void close_waits_for_the_flows(void)
     f = pair_open_flow(v, NULL);
     pair_write_pattern(f, 2000000, 9);
     vc = v->vc;
-    close_vc(v);
+    pair_close_vc(v);
     TAP_IS(vc_can_open(vc) == WSPR_ECLOSED); /* a flow keeps it alive */
     pair_write(f, "tail");
     pair_run(&p);
@@ -381,8 +357,8 @@ static void shutdown_sends_what_it_can(void)
     TAP_IS(p.end[1].flows[1].received < 2000000 && p.end[1].flows[1].eofs == 1);
     TAP_IS(p.end[1].vcs[0].closeds == 0);
     TAP_IS(pair_tally(buf_span(&p.end[0].log), VC_MSG_CLOSE_VC, PAIR_ANY).n == 0);
-    free_vif(&p.end[0], NULL);
-    free_vif(&p.end[1], "connection reset by peer");
+    pair_free_vif(&p.end[0], NULL);
+    pair_free_vif(&p.end[1], "connection reset by peer");
     TAP_IS(p.end[1].vcs[0].closeds == 1 &&
            strcmp(p.end[1].vcs[0].why, "connection reset by peer") == 0);
     pair_done(&p);

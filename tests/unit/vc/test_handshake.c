@@ -8,30 +8,6 @@
 
 static struct pair p;
 
-static void close_vc(struct tvc *v)
-{
-    struct vc *vc = v->vc;
-
-    v->vc = NULL;
-    vc_close(vc);
-}
-
-static void abort_vc(struct tvc *v, const char *text)
-{
-    struct vc *vc = v->vc;
-
-    v->vc = NULL;
-    vc_abort(vc, text);
-}
-
-static void free_vif(struct end *e, const char *why)
-{
-    struct vc_vif *vif = e->vif;
-
-    e->vif = NULL;
-    vc_vif_free(vif, why);
-}
-
 /* ---- ends at every point of a handshake ---- */
 
 static unsigned enders; /* which of the ways below */
@@ -58,14 +34,14 @@ static void end_here(int side)
         break;
     case 1:
         if (v != NULL)
-            close_vc(v);
+            pair_close_vc(v);
         break;
     case 2:
         if (v != NULL)
-            abort_vc(v, "boom");
+            pair_abort_vc(v, "boom");
         break;
     case 3:
-        free_vif(e, "boom");
+        pair_free_vif(e, "boom");
         break;
     case 4:
         vc_vif_shutdown(e->vif);

@@ -7,30 +7,6 @@
 
 static struct pair p;
 
-static void close_vc(struct tvc *v)
-{
-    struct vc *vc = v->vc;
-
-    v->vc = NULL;
-    vc_close(vc);
-}
-
-static void abort_vc(struct tvc *v, const char *text)
-{
-    struct vc *vc = v->vc;
-
-    v->vc = NULL;
-    vc_abort(vc, text);
-}
-
-static void free_vif(struct end *e, const char *why)
-{
-    struct vc_vif *vif = e->vif;
-
-    e->vif = NULL;
-    vc_vif_free(vif, why);
-}
-
 static void data_closes(struct tflow *f, struct span bytes)
 {
     (void)bytes;
@@ -51,7 +27,7 @@ static void data_aborts(struct tflow *f, struct span bytes)
 
     (void)bytes;
     if (v->vc != NULL)
-        abort_vc(v, "in data");
+        pair_abort_vc(v, "in data");
 }
 
 static void data_frees(struct tflow *f, struct span bytes)
@@ -59,7 +35,7 @@ static void data_frees(struct tflow *f, struct span bytes)
     uint8_t sum = 0;
 
     if (f->end->vif != NULL)
-        free_vif(f->end, NULL);
+        pair_free_vif(f->end, NULL);
     for (size_t i = 0; i < bytes.len; i++) /* still there */
         sum = (uint8_t)(sum + bytes.p[i]);
     TAP_IS(bytes.len == 0 || sum != 1);
@@ -86,39 +62,39 @@ static void accept_closes(struct tflow *f)
 static void accept_aborts(struct tflow *f)
 {
     if (f->end->vcs[0].vc != NULL)
-        abort_vc(&f->end->vcs[0], "in accept");
+        pair_abort_vc(&f->end->vcs[0], "in accept");
 }
 
 static void accept_frees(struct tflow *f)
 {
-    free_vif(f->end, NULL);
+    pair_free_vif(f->end, NULL);
 }
 
 static void ready_frees(struct tvc *v)
 {
-    free_vif(v->end, NULL);
+    pair_free_vif(v->end, NULL);
 }
 
 static void ready_closes(struct tvc *v)
 {
-    close_vc(v);
+    pair_close_vc(v);
 }
 
 static void eof_frees(struct tflow *f)
 {
     if (f->end->vif != NULL)
-        free_vif(f->end, NULL);
+        pair_free_vif(f->end, NULL);
     pair_close_flow(f);
 }
 
 static void closed_closes(struct tvc *v)
 {
-    close_vc(v);
+    pair_close_vc(v);
 }
 
 static void failed_frees(struct end *e)
 {
-    free_vif(e, NULL);
+    pair_free_vif(e, NULL);
 }
 
 static void run_reentrant(enum pair_kind kind, int side, size_t piece, void (*hook)(struct end *))
