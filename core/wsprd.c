@@ -33,6 +33,7 @@
 #include "services/identity_file.h"
 #include "services/root_file.h"
 #include "wspr/version.h"
+#include "wsprd_counters.h"
 #include "wsprd_options.h"
 
 #define EXIT_USAGE 2
@@ -174,6 +175,10 @@ static void signal_came(void *arg, int number)
             reload(d);
         return;
     }
+    if (number == SIGUSR1) {
+        wsprd_log_counters(&d->log, d->worker, d->runtime, d->gateway);
+        return;
+    }
     if (d->stopping)
         _exit(128 + number);
     d->stopping = true;
@@ -190,6 +195,7 @@ static int start_runtime(struct daemon *d, struct err *err)
         .offload = d->offload,
         .log = &d->log,
         .legacy_peers = d->settings.legacy_peers,
+        .limits = {.peer_timeout = d->settings.peer_timeout},
     };
     int r = identity_of_daemon(d->settings.state_dir, &d->log, &d->identity, &d->trust, err);
 
@@ -321,7 +327,10 @@ static int make_gateway(struct daemon *d, struct err *err)
         .strict_utf8 = d->settings.strict_utf8,
         .limits = {.servers_per_conn = (uint32_t)d->settings.max_servers,
                    .names_per_server = (uint32_t)d->settings.max_names,
-                   .invocations = (uint32_t)d->settings.max_pending},
+                   .invocations = (uint32_t)d->settings.max_pending,
+                   .out_total = (uint64_t)d->settings.max_output << 20,
+                   .ping_period = d->settings.page_timeout / 6 * 5,
+                   .read_timeout = d->settings.page_timeout},
     };
     int r = plugin_set_read(&set, d->settings.plugins, d->settings.optional_plugins,
                             d->settings.deny_plugins, config, err);
@@ -359,6 +368,8 @@ static int start(struct daemon *d, struct err *err)
         r = loop_signals_new(d->worker, signal_came, d, &d->signals, err);
     if (r == 0)
         r = loop_signals_add(d->signals, d->worker, SIGHUP, err);
+    if (r == 0)
+        r = loop_signals_add(d->signals, d->worker, SIGUSR1, err);
     if (r == 0)
         r = start_runtime(d, err);
     if (r == 0)

@@ -36,6 +36,16 @@ static const struct config_option option_rows[] = {
      RPC_PUBLISH_NAMES},
     {"max-pending", CONFIG_INT, AT(max_pending), "1024", "N",
      "calls of its objects that one page may leave unanswered", 1, 1000000},
+    {"max-output", CONFIG_INT, AT(max_output), "512", "MIB",
+     "what may wait to be sent to all pages; beyond it the one with most ends", 1, 1 << 20},
+    {"page-timeout", CONFIG_DURATION, AT(page_timeout), "60s", "TIME",
+     "a page that sends nothing for so long, not even answers to pings, is\n"
+     "gone; pings come after five sixths of it",
+     100 * CLOCK_MS, 86400 * CLOCK_S},
+    {"peer-timeout", CONFIG_DURATION, AT(peer_timeout), "60s", "TIME",
+     "so is a service, relay or caller whose system acknowledges nothing for\n"
+     "so long, or which takes nothing of what waits for it",
+     CLOCK_S, 86400 * CLOCK_S},
     {"no-embedded", CONFIG_BOOL, AT(no_embedded), "false", NULL,
      "without roots of names: do not run a mount table and the\nsample service inside", 0, 0},
     {"state-dir", CONFIG_STRING, AT(state_dir), "", "DIR",

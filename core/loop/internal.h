@@ -113,6 +113,7 @@ struct loop_sock {
     size_t drained; /* bytes dropped while DRAINING */
     int64_t linger;
     bool keepalive;
+    int64_t patience;
     struct loop_timer timer; /* dial: of the attempt; closing: linger */
     struct loop_task later;  /* input again, or the notice of an early end */
     struct loop_task reap;

@@ -9,9 +9,11 @@
 
 #include "loop/internal.h"
 
+#define LOOP_SIGNALS_MORE 4
+
 struct loop_signals {
-    struct event on_int, on_term, on_other;
-    bool other;
+    struct event on_int, on_term, others[LOOP_SIGNALS_MORE];
+    unsigned n_others;
     void (*fn)(void *arg, int number);
     void *arg;
 };
@@ -55,11 +57,11 @@ int loop_signals_new(struct loop_worker *w, void (*fn)(void *arg, int number), v
 
 int loop_signals_add(struct loop_signals *s, struct loop_worker *w, int number, struct err *err)
 {
-    if (s->other)
-        return err_set(err, WSPR_EINVAL, "one more signal can be watched, not two");
-    if (signal_watch(s, w, &s->on_other, number) < 0)
+    if (s->n_others == LOOP_SIGNALS_MORE)
+        return err_set(err, WSPR_EINVAL, "%d more signals can be watched", LOOP_SIGNALS_MORE);
+    if (signal_watch(s, w, &s->others[s->n_others], number) < 0)
         return err_set(err, WSPR_ESYS, "cannot watch signals");
-    s->other = true;
+    s->n_others++;
     return 0;
 }
 
@@ -69,7 +71,7 @@ void loop_signals_free(struct loop_signals *s)
         return;
     event_del(&s->on_int);
     event_del(&s->on_term);
-    if (s->other)
-        event_del(&s->on_other);
+    while (s->n_others > 0)
+        event_del(&s->others[--s->n_others]);
     free(s);
 }

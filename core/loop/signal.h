@@ -16,7 +16,7 @@ struct loop_signals;
  */
 int loop_signals_new(struct loop_worker *w, void (*fn)(void *arg, int number), void *arg,
                      struct loop_signals **ret_signals, struct err *err);
-/* Watches one more, for example SIGHUP. WSPR_ESYS; WSPR_EINVAL for a second one. */
+/* Watches one more, for example SIGHUP. WSPR_ESYS; WSPR_EINVAL beyond the fourth. */
 int loop_signals_add(struct loop_signals *s, struct loop_worker *w, int number, struct err *err);
 /* The signals have their usual effect again. NULL is accepted. */
 void loop_signals_free(struct loop_signals *s);

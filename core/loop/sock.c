@@ -14,6 +14,7 @@
 
 #include <assert.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -126,6 +127,7 @@ struct loop_sock *loop_sock_make(struct loop_worker *w, const struct loop_sock_o
     s->out_low = opts->out_low;
     s->linger = opts->linger > 0 ? opts->linger : SOCK_LINGER;
     s->keepalive = opts->keepalive;
+    s->patience = opts->patience;
     /* A paused socket may keep one more reading than the owner may leave. */
     buf_init(&s->in, s->in_max + LOOP_SOCK_READ_MAX);
     buf_init(&s->out, opts->out_max > 0 ? opts->out_max : SOCK_OUT_MAX);
@@ -142,11 +144,17 @@ struct loop_sock *loop_sock_make(struct loop_worker *w, const struct loop_sock_o
 static void sock_tune(struct loop_sock *s)
 {
     int on = 1, seconds = SOCK_KEEPALIVE_S;
+    int64_t most = s->patience / (2 * CLOCK_S);
+    unsigned ms = s->patience < UINT_MAX * CLOCK_MS ? (unsigned)(s->patience / CLOCK_MS) : UINT_MAX;
 
-    /* Both fail harmlessly on a socket pair. */
+    /* All of this fails harmlessly on a socket pair. */
     setsockopt(s->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (ms > 0)
+        setsockopt(s->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms);
     if (!s->keepalive)
         return;
+    if (ms > 0 && most < seconds)
+        seconds = most > 0 ? (int)most : 1;
     setsockopt(s->fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     setsockopt(s->fd, IPPROTO_TCP, TCP_KEEPIDLE, &seconds, sizeof seconds);
     setsockopt(s->fd, IPPROTO_TCP, TCP_KEEPINTVL, &seconds, sizeof seconds);

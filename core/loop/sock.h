@@ -57,6 +57,11 @@ struct loop_sock_opts {
     size_t out_low; /* for `drained` */
     int64_t linger; /* nanoseconds that queued output may take after close; 0: 5 s */
     bool keepalive; /* TCP keep-alive, 30 s idle and interval (circuits) */
+    /*
+     * Nanoseconds after which a peer is gone whose system acknowledges nothing, or which takes
+     * nothing of what waits for it; keep-alive is made more frequent if need be. 0: as the system.
+     */
+    int64_t patience;
 };
 
 /*

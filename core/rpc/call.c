@@ -104,6 +104,7 @@ static void call_release(struct rpc_call *c)
     c->server = NULL;
     err_done(&c->err);
     client->n_calls--;
+    client->rt->stats.calls--;
     if (client->n_spare >= RPC_SPARE_CALLS || client->rt->stopping) {
         call_destroy(c);
         return;
@@ -447,6 +448,7 @@ struct rpc_call *rpc_call_new(struct rpc_client *client, struct span name, struc
     if (c == NULL)
         return NULL;
     client->n_calls++;
+    rt->stats.calls++;
     list_push_back(&client->calls, &c->node);
     c->ops = ops;
     c->arg = arg;

@@ -251,11 +251,16 @@ static void link_discard(struct rpc_link *l)
     free(l);
 }
 
-static const struct loop_sock_opts link_sock_opts = {
-    .ops = &link_sock_ops,
-    .out_max = 4 * 1024 * 1024,
-    .keepalive = true,
-};
+static struct loop_sock_opts link_sock_opts(struct rpc_link *l)
+{
+    return (struct loop_sock_opts){
+        .ops = &link_sock_ops,
+        .arg = l,
+        .out_max = 4 * 1024 * 1024,
+        .keepalive = true,
+        .patience = l->rt->limits.peer_timeout,
+    };
+}
 
 /* ---- for the files of core/rpc ---- */
 
@@ -275,7 +280,7 @@ static struct rpc_link *link_find(struct rpc_runtime *rt, const char *address)
 static int link_dial(struct rpc_runtime *rt, const char *address, struct rpc_server *server,
                      struct rpc_link_waiter *w, struct err *err)
 {
-    struct loop_sock_opts opts = link_sock_opts;
+    struct loop_sock_opts opts;
     struct rpc_link *l;
     int r;
 
@@ -285,7 +290,7 @@ static int link_dial(struct rpc_runtime *rt, const char *address, struct rpc_ser
     if (l == NULL)
         return err_set(err, WSPR_ENOMEM, "out of memory");
     l->server = server;
-    opts.arg = l;
+    opts = link_sock_opts(l);
     rt->stats.dials++;
     r = loop_sock_dial(rt->worker, rt->offload, address, 0, &opts, &l->sock, err);
     if (r < 0) {
@@ -318,7 +323,7 @@ int rpc_link_dial(struct rpc_runtime *rt, const char *address, struct rpc_server
 int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
                    struct rpc_server *server, struct rpc_listener *listener, struct err *err)
 {
-    struct loop_sock_opts opts = link_sock_opts;
+    struct loop_sock_opts opts;
     char address[LOOP_ADDR_TEXT];
     struct rpc_link *l;
     int r;
@@ -334,7 +339,7 @@ int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
     }
     l->server = server;
     l->listener = listener;
-    opts.arg = l;
+    opts = link_sock_opts(l);
     r = loop_sock_adopt(rt->worker, fd, &opts, &l->sock, err);
     if (r < 0) {
         link_discard(l);

@@ -169,6 +169,7 @@ static void pair_free(struct publish_pair *q)
         client->publish_running--;
     rpc_mounting_cancel(q->op);
     pair_tried(q);
+    p->rt->stats.names--;
     loop_timer_stop(&q->timer);
     list_remove(&q->node);
     list_remove(&q->turn);
@@ -340,6 +341,7 @@ static int pair_add(struct rpc_publisher *p, struct span name, struct span serve
     q->p = p;
     q->wanted = true;
     p->n_untried++;
+    p->rt->stats.names++;
     list_init(&q->turn);
     list_init(&q->node);
     loop_timer_init(&q->timer, p->rt->worker, pair_due, q);

@@ -21,6 +21,7 @@ static const struct rpc_limits rpc_limits_default = {
     .queue_max = 32 * 1024 * 1024,
     .vc_idle = 60 * CLOCK_S,
     .handshake_timeout = 60 * CLOCK_S,
+    .peer_timeout = 60 * CLOCK_S,
 };
 
 static void limits_complete(struct rpc_limits *l)
@@ -41,6 +42,8 @@ static void limits_complete(struct rpc_limits *l)
         l->vc_idle = d->vc_idle;
     if (l->handshake_timeout == 0)
         l->handshake_timeout = d->handshake_timeout;
+    if (l->peer_timeout == 0)
+        l->peer_timeout = d->peer_timeout;
 }
 
 static struct vc_pool *runtime_pool(const struct rpc_limits *l)
@@ -187,6 +190,11 @@ void rpc_runtime_stop(struct rpc_runtime *rt, void (*done)(void *arg), void *arg
 const struct rpc_stats *rpc_runtime_stats(const struct rpc_runtime *rt)
 {
     return &rt->stats;
+}
+
+const struct vc_stats *rpc_runtime_vc_stats(const struct rpc_runtime *rt)
+{
+    return vc_pool_stats(rt->pool);
 }
 
 struct rpc_client *rpc_runtime_client(struct rpc_runtime *rt)

@@ -15,6 +15,7 @@ struct loop_offload;
 struct rpc_runtime;
 struct security_private;
 struct security_trust;
+struct vc_stats;
 
 struct rpc_limits {
     uint32_t flows_per_vc;     /* then another circuit is opened */
@@ -24,6 +25,7 @@ struct rpc_limits {
     uint32_t queue_max;        /* bytes that wait to be sent on one flow */
     int64_t vc_idle;           /* nanoseconds until an unused circuit is closed */
     int64_t handshake_timeout; /* nanoseconds */
+    int64_t peer_timeout; /* nanoseconds until a peer that acknowledges or takes nothing is gone */
 };
 
 struct rpc_stats {
@@ -35,6 +37,7 @@ struct rpc_stats {
     uint64_t discharge_hits, discharges_dropped; /* sent from memory; refused with a call */
     uint64_t mounts, mounts_failed, unmounts;    /* of publishers */
     uint64_t vcs, links;                         /* now */
+    uint64_t calls, serving, names;              /* now: of the client, of servers; published */
 };
 
 struct rpc_runtime_opts {
@@ -56,5 +59,7 @@ int rpc_runtime_new(const struct rpc_runtime_opts *opts, struct rpc_runtime **re
  */
 void rpc_runtime_stop(struct rpc_runtime *rt, void (*done)(void *arg), void *arg);
 const struct rpc_stats *rpc_runtime_stats(const struct rpc_runtime *rt);
+/* Of all its connections together; see vc/vif.h. */
+const struct vc_stats *rpc_runtime_vc_stats(const struct rpc_runtime *rt);
 
 #endif

@@ -107,6 +107,7 @@ static void scall_release(struct rpc_scall *c)
 
     list_remove(&c->node);
     s->n_calls--;
+    s->rt->stats.serving--;
     scall_recycle(c);
     if (s->n_spare < RPC_SERVER_SPARE && !s->stopping) {
         list_push_front(&s->spare, &c->node);
@@ -143,6 +144,7 @@ int rpc_scall_new(struct rpc_scircuit *circuit, struct vc_flow *flow)
     if (c == NULL)
         return WSPR_ENOMEM;
     s->n_calls++;
+    s->rt->stats.serving++;
     s->rt->stats.served++;
     list_push_back(&s->calls, &c->node);
     c->flow = flow;

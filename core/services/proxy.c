@@ -244,6 +244,7 @@ static int conn_new(struct proxy *p, int fd, const struct loop_addr *peer)
         .out_max = p->hub.limits.peer_queue + ANSWER_ROOM,
         .out_low = PROXY_SOFT_QUEUE / 2,
         .keepalive = true,
+        .patience = p->hub.limits.dead_time,
     };
     struct proxy_conn *c = calloc(1, sizeof *c);
     int r;

@@ -40,6 +40,7 @@ struct proxy_limits {
     int64_t handshake_time; /* nanoseconds from OpenVC to a registration; 30 s */
     int64_t idle_time;      /* until a connection without circuits is closed; 2 min */
     int64_t stall_time;     /* that a connection with bytes waiting may take none of them; 30 s */
+    int64_t dead_time;      /* that the system of a peer may acknowledge nothing; 60 s */
 };
 
 /* The counters only grow; the gauges say what is there now. */

@@ -48,6 +48,7 @@ void proxy_limits_complete(struct proxy_limits *l)
         .handshake_time = 30 * CLOCK_S,
         .idle_time = 120 * CLOCK_S,
         .stall_time = 30 * CLOCK_S,
+        .dead_time = 60 * CLOCK_S,
     };
 
     l->connections = l->connections > 0 ? l->connections : d.connections;
@@ -59,6 +60,7 @@ void proxy_limits_complete(struct proxy_limits *l)
     l->handshake_time = l->handshake_time > 0 ? l->handshake_time : d.handshake_time;
     l->idle_time = l->idle_time > 0 ? l->idle_time : d.idle_time;
     l->stall_time = l->stall_time > 0 ? l->stall_time : d.stall_time;
+    l->dead_time = l->dead_time > 0 ? l->dead_time : d.dead_time;
 }
 
 /* ---- ports ---- */

@@ -1,6 +1,7 @@
 #include "config.h"
 #include "rig.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -166,6 +167,61 @@ static bool rig_stop(struct child *c, const char *name)
 bool rig_wsprd_stop(struct rig_wsprd *w)
 {
     return rig_stop(&w->child, "wsprd");
+}
+
+/* The last record of counters in what it printed; NULL: there is none. */
+static char *rig_last_counters(const char *out, unsigned *ret_n)
+{
+    const char *at = out, *last = NULL;
+    char *copy;
+
+    for (*ret_n = 0; (at = strstr(at, "counters: loop:")) != NULL; at++)
+        ++*ret_n;
+    for (at = out; at != NULL && (at = strstr(at, "counters: gateway:")) != NULL; at++)
+        last = at;
+    if (last == NULL)
+        return NULL;
+    copy = malloc(strlen(last) + 1);
+    return copy != NULL ? memcpy(copy, last, strlen(last) + 1) : NULL;
+}
+
+char *rig_wsprd_counters(struct rig_wsprd *w)
+{
+    long long until = child_now_ms() + RIG_TIMEOUT_MS;
+    char *out = child_output(&w->child), *text = NULL;
+    unsigned before = 0, n = 0;
+
+    free(out != NULL ? rig_last_counters(out, &before) : NULL);
+    free(out);
+    kill(w->child.pid, SIGUSR1);
+    while (child_alive(&w->child) && child_now_ms() < until) {
+        out = child_output(&w->child);
+        text = out != NULL ? rig_last_counters(out, &n) : NULL;
+        free(out);
+        if (n > before)
+            return text;
+        free(text);
+        poll(NULL, 0, 2);
+    }
+    printf("# wsprd does not tell what it counted\n");
+    return NULL;
+}
+
+long long rig_counter(const char *counters, const char *part, const char *name)
+{
+    char mark[64];
+    const char *at, *end;
+
+    if (counters == NULL)
+        return -1;
+    snprintf(mark, sizeof mark, "counters: %s:", part);
+    at = strstr(counters, mark);
+    if (at == NULL)
+        return -1;
+    end = at + strcspn(at, "\n");
+    snprintf(mark, sizeof mark, " %s=", name);
+    at = strstr(at, mark);
+    return at != NULL && at < end ? strtoll(at + strlen(mark), NULL, 10) : -1;
 }
 
 /* Starts a service that prints where it listens. */

@@ -38,6 +38,13 @@ bool rig_wsprd_start(struct rig_wsprd *w, const char *root, const char *const *a
 /* Stops it with SIGTERM; false with commentary unless it ends with status 0 and without complaints.
  */
 bool rig_wsprd_stop(struct rig_wsprd *w);
+/*
+ * What wsprd has counted, as it writes it after SIGUSR1; the caller frees. NULL with commentary if
+ * it does not answer.
+ */
+char *rig_wsprd_counters(struct rig_wsprd *w);
+/* One of them ("gateway", "conns"); -1 if it is not there. */
+long long rig_counter(const char *counters, const char *part, const char *name);
 /* Starts the sample service; its endpoint without a leading slash. */
 bool rig_sampled_start(struct child *c, const char *root, char *endpoint, size_t size);
 bool rig_sampled_stop(struct child *c);

@@ -456,6 +456,32 @@ static void test_early_frames(void)
     wspeer_close(&p);
 }
 
+/* After SIGUSR1, whatever the level of the log. */
+static void test_counters(void)
+{
+    struct wspeer_frame frame;
+    struct wspeer p = {.fd = -1};
+    long long upgraded, frames;
+    char *text;
+
+    need_wsprd();
+    text = rig_wsprd_counters(&wsprd);
+    upgraded = rig_counter(text, "gateway", "upgraded");
+    frames = rig_counter(text, "gateway", "frames_out");
+    TAP_IS(upgraded >= 0 && frames >= 0);
+    free(text);
+    TAP_IS(wspeer_connect(&p, wsprd.port, "/ws", NULL, RIG_TIMEOUT_MS) == 0 &&
+           wspeer_recv(&p, &frame, RIG_TIMEOUT_MS) == WSPEER_FRAME);
+    text = rig_wsprd_counters(&wsprd);
+    TAP_IS(rig_counter(text, "gateway", "upgraded") == upgraded + 1);
+    TAP_IS(rig_counter(text, "gateway", "frames_out") == frames + 1);
+    TAP_IS(rig_counter(text, "gateway", "conns") >= 1 && rig_counter(text, "loop", "socks") >= 1);
+    TAP_IS(rig_counter(text, "rpc", "calls") == 0 && rig_counter(text, "vc", "flows") == 0);
+    TAP_IS(rig_counter(text, "vc", "conns") == -1);
+    free(text);
+    wspeer_close(&p);
+}
+
 static void test_end(void)
 {
     TAP_IS(wsprd.port == 0 || rig_wsprd_stop(&wsprd));
@@ -480,7 +506,10 @@ int main(int argc, char **argv)
         {"cuts", test_cuts},
         {"frames that come with the request", test_early_frames},
     };
-    static const struct tap_case end[] = {{"ends well", test_end}};
+    static const struct tap_case end[] = {
+        {"counters", test_counters},
+        {"ends well", test_end},
+    };
     const struct tap_suite suites[] = {TAP_SUITE("process", process), TAP_SUITE("http", http),
                                        TAP_SUITE("frames", frames), TAP_SUITE("wsprd", end)};
     char state[4200];

@@ -15,6 +15,7 @@ extern const struct tap_suite suite_offload;
 extern const struct tap_suite suite_sock;
 extern const struct tap_suite suite_close;
 extern const struct tap_suite suite_dial;
+extern const struct tap_suite suite_gone;
 extern const struct tap_suite suite_listener;
 
 #endif
