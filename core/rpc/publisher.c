@@ -15,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <gnutls/crypto.h>
-
 #include "base/clock.h"
 #include "base/list.h"
 #include "loop/timer.h"
@@ -180,29 +178,13 @@ static void pair_free(struct publish_pair *q)
         loop_worker_later(p->rt->worker, &p->task);
 }
 
-/* Somewhere below a time. */
-static int64_t any_of(int64_t time)
-{
-    uint32_t r = 0;
-
-    if (gnutls_rnd(GNUTLS_RND_NONCE, &r, sizeof r) < 0)
-        r = 0;
-    return (int64_t)((double)time * (r / 4294967296.0));
-}
-
-/* Somewhere between half and all of a delay. */
-static int64_t spread(int64_t delay)
-{
-    return delay / 2 + any_of(delay / 2);
-}
-
 static int64_t retry_delay(unsigned failures)
 {
     int64_t delay = RETRY_FIRST;
 
     while (failures-- > 1 && delay < RETRY_MOST)
         delay *= 2;
-    return spread(delay < RETRY_MOST ? delay : RETRY_MOST);
+    return rpc_spread(delay < RETRY_MOST ? delay : RETRY_MOST);
 }
 
 static void pair_log(struct publish_pair *q, enum log_level level, const char *what)
@@ -230,7 +212,7 @@ static void pair_mounted(struct publish_pair *q)
     if (first)
         pair_log(q, LOG_LEVEL_INFO, "mounted");
     /* Many names may have begun together: the second time each has a place in the period. */
-    pair_wait(q, first ? any_of(q->p->period) : q->p->period - any_of(q->p->period / 32));
+    pair_wait(q, first ? rpc_any_of(q->p->period) : q->p->period - rpc_any_of(q->p->period / 32));
 }
 
 static void pair_not_mounted(struct publish_pair *q)

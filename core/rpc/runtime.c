@@ -69,13 +69,18 @@ int rpc_draw_rid(struct naming_rid *ret_rid)
     return 0;
 }
 
-int64_t rpc_spread(int64_t delay)
+int64_t rpc_any_of(int64_t time)
 {
     uint32_t r = 0;
 
     if (gnutls_rnd(GNUTLS_RND_NONCE, &r, sizeof r) < 0)
         r = 0;
-    return delay / 2 + (int64_t)((double)(delay / 2) * (r / 4294967296.0));
+    return (int64_t)((double)time * (r / 4294967296.0));
+}
+
+int64_t rpc_spread(int64_t delay)
+{
+    return delay / 2 + rpc_any_of(delay / 2);
 }
 
 static int runtime_draw_ids(struct rpc_runtime *rt)

@@ -42,6 +42,8 @@ struct rpc_runtime {
 
 /* A routing id at random. WSPR_ECRYPTO. */
 int rpc_draw_rid(struct naming_rid *ret_rid);
+/* Somewhere below a time, at random. */
+int64_t rpc_any_of(int64_t time);
 /* Somewhere between half and all of a delay, at random. */
 int64_t rpc_spread(int64_t delay);
 
