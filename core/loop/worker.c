@@ -353,7 +353,8 @@ void loop_worker_turn(struct loop_worker *w, int64_t max_wait)
     w->now_known = false;
     event_base_loop(w->base, flags);
     loop_posted_run(w);
-    if (w->timer_fired || !list_empty(&w->wheel.due)) {
+    /* A turn that does not wait has not armed the descriptor: it looks at the clock. */
+    if (w->timer_fired || !list_empty(&w->wheel.due) || (flags & EVLOOP_NONBLOCK)) {
         w->timer_fired = false;
         w->now_known = false;
         loop_timers_run(w);

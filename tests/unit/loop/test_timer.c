@@ -279,6 +279,45 @@ static void time_is_skipped(void)
     loop_worker_free(w);
 }
 
+struct busy {
+    struct loop_worker *w;
+    struct loop_task task;
+    uint64_t turns;
+};
+
+static void busy_again(void *arg)
+{
+    struct busy *b = arg;
+
+    b->turns++;
+    loop_worker_later(b->w, &b->task);
+}
+
+/* A worker that has something to do in each turn, and one that is never allowed to wait. */
+static void timers_fire_in_turns_that_do_not_wait(void)
+{
+    struct loop_worker *w = rig_worker();
+    struct timer_probe p = {.w = w};
+    struct busy b = {.w = w};
+    int64_t end = clock_mono() + 30 * CLOCK_S;
+
+    loop_timer_init(&p.timer, w, probe_fire, &p);
+    p.due = clock_mono() + 20 * CLOCK_MS;
+    loop_timer_start(&p.timer, 20 * CLOCK_MS);
+    while (p.fired == 0 && clock_mono() < end)
+        loop_worker_turn(w, 0);
+    TAP_IS(p.fired == 1 && p.early == 0);
+    loop_task_init(&b.task, busy_again, &b);
+    loop_worker_later(w, &b.task);
+    p.due = clock_mono() + 20 * CLOCK_MS;
+    loop_timer_start(&p.timer, 20 * CLOCK_MS);
+    while (p.fired == 1 && clock_mono() < end)
+        loop_worker_turn(w, -1);
+    TAP_IS(p.fired == 2 && p.early == 0 && b.turns > 1);
+    loop_task_cancel(&b.task);
+    loop_worker_free(w);
+}
+
 static const struct tap_case timer_cases[] = {
     {"wheel_agrees_with_a_model", wheel_agrees_with_a_model},
     {"wheel_takes_the_farthest_times", wheel_takes_the_farthest_times},
@@ -287,6 +326,7 @@ static const struct tap_case timer_cases[] = {
     {"timer_in_the_past", timer_in_the_past},
     {"timers_by_the_thousand", timers_by_the_thousand},
     {"time_is_skipped", time_is_skipped},
+    {"timers_fire_in_turns_that_do_not_wait", timers_fire_in_turns_that_do_not_wait},
 };
 
 const struct tap_suite suite_timer = TAP_SUITE("timer", timer_cases);
