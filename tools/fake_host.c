@@ -284,11 +284,15 @@ unsigned fake_conn_pending(const struct wspr_conn *c)
     return n;
 }
 
-void fake_conn_close(struct wspr_conn *c)
+/* Tells everybody that the connection ends. */
+static void conn_end(void *arg)
 {
+    struct wspr_conn *c = arg;
     struct wspr_host *h = c->host;
 
-    c->closing = true;
+    if (c->over)
+        return;
+    c->over = true;
     fake_servers_abort(c);
     LIST_FOREACH_SAFE (node, after, &c->flows) {
         struct wspr_flow *f = LIST_OBJECT(node, struct wspr_flow, node);
@@ -299,6 +303,14 @@ void fake_conn_close(struct wspr_conn *c)
         if (h->plugin->flow_cancel != NULL)
             h->plugin->flow_cancel(h->ctx, f);
     }
+}
+
+void fake_conn_close(struct wspr_conn *c)
+{
+    struct wspr_host *h = c->host;
+
+    c->closing = true;
+    conn_end(c);
     fake_host_settle(h, 10000);
     LIST_FOREACH (node, &c->flows) {
         const struct wspr_flow *f = LIST_OBJECT(node, struct wspr_flow, node);
@@ -334,6 +346,23 @@ int wspr_conn_has_extra(const struct wspr_conn *c, const char *name)
 void *wspr_conn_state(struct wspr_host *h, struct wspr_conn *c)
 {
     return c->state;
+}
+
+const char *wspr_conn_acts_as(const struct wspr_conn *c)
+{
+    return wspr_conn_origin(c);
+}
+
+int wspr_conn_close(struct wspr_conn *c, uint16_t code, const char *reason)
+{
+    /* spec: RFC 6455, 7.4 */
+    if (code < 1000 || (code >= 1004 && code <= 1006) || (code > 1014 && code < 3000) ||
+        code > 4999)
+        return WSPR_EINVAL;
+    if (!c->closing)
+        fake_queue(c->host, conn_end, c);
+    c->closing = true;
+    return 0;
 }
 
 int wspr_conn_is_closing(const struct wspr_conn *c)
@@ -390,7 +419,7 @@ int wspr_flow_is_cancelled(const struct wspr_flow *f)
 static int flow_send(struct wspr_flow *f, const char *json, size_t len)
 {
     check_json(f, json, len);
-    if (f->cancelled)
+    if (f->cancelled || f->conn->closing)
         return WSPR_ECLOSED;
     f->conn->host->sent++;
     f->full = f->conn->host->full;
@@ -489,17 +518,21 @@ void wspr_flow_resume(struct wspr_flow *f)
         fake_queue(f->conn->host, resumed, f);
 }
 
-struct wspr_flow *wspr_flow_open(struct wspr_conn *c, struct wspr_host *h, void *state)
+int wspr_flow_open(struct wspr_host *h, struct wspr_conn *c, void *state,
+                   struct wspr_flow **ret_flow)
 {
     struct wspr_flow *f;
 
     if (c->closed)
         fake_violation("opens a flow on a connection that is gone");
-    if (c->closing || fake_fails(h))
-        return NULL;
+    if (c->closing)
+        return WSPR_ECLOSED;
+    if (fake_fails(h))
+        return WSPR_ENOMEM;
     c->next_id += 2;
     f = flow_new(c, c->next_id, 0);
     f->by_host = true;
     f->state = state;
-    return f;
+    *ret_flow = f;
+    return 0;
 }

@@ -43,7 +43,7 @@ struct wspr_conn {
     void *state;
     uint64_t number;
     int64_t next_id;
-    bool opened, closing, closed;
+    bool opened, closing, over, closed; /* over: everybody was told */
 };
 
 struct wspr_flow {

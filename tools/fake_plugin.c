@@ -19,7 +19,12 @@ void wspr_log(struct wspr_host *h, enum wspr_log_level level, const char *fmt, .
     va_end(ap);
 }
 
-const char *wspr_quote(char *out, size_t size, const char *text, size_t len)
+const char *wspr_error_text(int code)
+{
+    return err_code_text(code);
+}
+
+const char *wspr_log_quote(char *out, size_t size, const char *text, size_t len)
 {
     return log_quote(out, size, text, len);
 }

@@ -67,16 +67,17 @@ static void call_step(void *arg)
         call->ops.done(call->arg, call, &refused, NULL, 0);
 }
 
-struct wspr_call *wspr_call_start(struct wspr_host *h, struct wspr_conn *conn,
-                                  const struct wspr_span *name, const struct wspr_span *method,
-                                  const struct wspr_spans *args,
-                                  const struct wspr_call_options *options,
-                                  const struct wspr_call_ops *ops, void *arg)
+int wspr_call_start(struct wspr_host *h, struct wspr_conn *conn, const struct wspr_span *name,
+                    const struct wspr_span *method, const struct wspr_spans *args,
+                    const struct wspr_call_options *options, const struct wspr_call_ops *ops,
+                    void *arg, struct wspr_call **ret_call)
 {
     struct wspr_call *call;
 
-    if (conn->closing || fake_fails(h))
-        return NULL;
+    if (conn->closing)
+        return WSPR_ECLOSED;
+    if (fake_fails(h))
+        return WSPR_ENOMEM;
     call = fake_alloc(h, sizeof *call);
     call->host = h;
     memcpy(&call->ops, ops, ops->size < sizeof *ops ? ops->size : sizeof *ops);
@@ -84,7 +85,8 @@ struct wspr_call *wspr_call_start(struct wspr_host *h, struct wspr_conn *conn,
     call->streaming = options != NULL && options->streaming;
     h->calls_open++;
     fake_queue(h, call_step, call);
-    return call;
+    *ret_call = call;
+    return 0;
 }
 
 static void call_writable(void *arg)

@@ -443,20 +443,19 @@ static void call_begin(struct wspr_call *call)
     err_done(&e);
 }
 
-struct wspr_call *wspr_call_start(struct wspr_host *host, struct wspr_conn *conn,
-                                  const struct wspr_span *name, const struct wspr_span *method,
-                                  const struct wspr_spans *args,
-                                  const struct wspr_call_options *options,
-                                  const struct wspr_call_ops *ops, void *arg)
+int wspr_call_start(struct wspr_host *host, struct wspr_conn *conn, const struct wspr_span *name,
+                    const struct wspr_span *method, const struct wspr_spans *args,
+                    const struct wspr_call_options *options, const struct wspr_call_ops *ops,
+                    void *arg, struct wspr_call **ret_call)
 {
     struct wspr_call *call;
     int r;
 
     if (conn->phase != CONN_OPEN)
-        return NULL;
+        return WSPR_ECLOSED;
     call = calloc(1, sizeof *call);
     if (call == NULL)
-        return NULL;
+        return WSPR_ENOMEM;
     list_init(&call->pipe_node);
     list_push_back(&conn->calls, &call->node);
     loop_task_init(&call->task, call_task, call);
@@ -471,15 +470,19 @@ struct wspr_call *wspr_call_start(struct wspr_host *host, struct wspr_conn *conn
     call->method = arena_copy(&call->arena, span_of(method->p, method->len));
     r = copy_args(call, args);
     conn->call_bytes += call->arena.used;
-    if (call->name.p == NULL || call->method.p == NULL || r < 0 ||
-        conn->call_bytes > conn->gw->limits.calls_per_conn) {
+    if (call->name.p == NULL || call->method.p == NULL)
+        r = WSPR_ENOMEM;
+    if (r == 0 && conn->call_bytes > conn->gw->limits.calls_per_conn)
+        r = WSPR_ELIMIT;
+    if (r < 0) {
         call->dead = true;
         call_free(call);
-        return NULL;
+        return r;
     }
     conn->gw->stats.calls++;
     call_begin(call);
-    return call;
+    *ret_call = call;
+    return 0;
 }
 
 /* What could not be sent leaves a gap, and perhaps types that the server does not know. */

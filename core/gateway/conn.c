@@ -356,7 +356,7 @@ static bool conn_origin_allowed(struct wspr_conn *c)
     return false;
 }
 
-static unsigned extra_of_name(struct span name)
+unsigned gateway_conn_extra(struct span name)
 {
     return span_equal_str(name, "cancel") ? CONN_EXTRA_CANCEL : 0;
 }
@@ -377,7 +377,7 @@ static unsigned conn_extras(struct span query)
                 const char *comma = memchr(p, ',', (size_t)(stop - p));
                 const char *last = comma != NULL ? comma : stop;
 
-                extras |= extra_of_name(span_of(p, (size_t)(last - p)));
+                extras |= gateway_conn_extra(span_of(p, (size_t)(last - p)));
                 p = last + (comma != NULL);
             }
         }
@@ -555,36 +555,4 @@ void gateway_conn_accept(struct gateway *gw, int fd, const struct loop_addr *pee
         loop_timer_start(&c->deadline, gw->limits.handshake_timeout);
     }
     err_done(&e);
-}
-
-/* ---- <wspr/conn.h> ---- */
-
-uint64_t wspr_conn_number(const struct wspr_conn *c)
-{
-    return c->number;
-}
-
-const char *wspr_conn_origin(const struct wspr_conn *c)
-{
-    return c->origin != NULL ? c->origin : "";
-}
-
-const char *wspr_conn_remote(const struct wspr_conn *c)
-{
-    return c->remote;
-}
-
-int wspr_conn_has_extra(const struct wspr_conn *c, const char *name)
-{
-    return (c->extras & extra_of_name(span_str(name))) != 0;
-}
-
-void *wspr_conn_state(struct wspr_host *host, struct wspr_conn *c)
-{
-    return c->plugins[host->index].state;
-}
-
-int wspr_conn_is_closing(const struct wspr_conn *c)
-{
-    return c->phase != CONN_OPEN;
 }

@@ -397,16 +397,20 @@ void wspr_flow_resume(struct wspr_flow *f)
     gateway_conn_schedule(f->conn);
 }
 
-struct wspr_flow *wspr_flow_open(struct wspr_conn *c, struct wspr_host *host, void *state)
+int wspr_flow_open(struct wspr_host *host, struct wspr_conn *c, void *state,
+                   struct wspr_flow **ret_flow)
 {
     struct wspr_flow *f;
 
-    if (c->phase != CONN_OPEN || c->n_flows >= c->gw->limits.flows_per_conn)
-        return NULL;
+    if (c->phase != CONN_OPEN)
+        return WSPR_ECLOSED;
+    if (c->n_flows >= c->gw->limits.flows_per_conn)
+        return WSPR_ELIMIT;
     f = gateway_flow_new(c, host, c->next_id, FLOW_HOST, true);
     if (f == NULL)
-        return NULL;
+        return WSPR_ENOMEM;
     c->next_id += 2;
     f->state = state;
-    return f;
+    *ret_flow = f;
+    return 0;
 }

@@ -218,6 +218,9 @@ void gateway_conn_release_barrier(struct wspr_conn *c, const struct wspr_flow *f
 void gateway_conn_release_stalled(struct wspr_conn *c, const struct wspr_flow *f);
 void gateway_conn_schedule(struct wspr_conn *c);
 
+/* The bit of enum conn_extra that has this name; 0: none has. */
+unsigned gateway_conn_extra(struct span name);
+
 /* identity.c */
 /*
  * The identity under which a call or server of the connection is to begin now: 0 and *ret_id,

@@ -1,6 +1,7 @@
 /* <wspr/reader.h> and <wspr/json.h>: nothing of a gateway is needed for these. */
 #include "config.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +10,7 @@
 #include "base/error.h"
 #include "json/table.h"
 #include "json/tree.h"
+#include "json/writer.h"
 #include "wspr/json.h"
 #include "wspr/reader.h"
 
@@ -26,6 +28,9 @@ _Static_assert(sizeof(struct wspr_spans) == sizeof(struct json_spans) &&
                "the lists of plugins are ours");
 _Static_assert((int)WSPR_FIELD_STRING == JSON_FIELD_STRING &&
                    (int)WSPR_FIELD_RAWS == JSON_FIELD_RAWS,
+               "the kinds of plugins are ours");
+_Static_assert((int)WSPR_FIELD_DOUBLE == JSON_FIELD_DOUBLE &&
+                   (int)WSPR_FIELD_STRINGS == JSON_FIELD_STRINGS,
                "the kinds of plugins are ours");
 _Static_assert((int)WSPR_FIELD_ANY == JSON_FIELD_ANY && (int)WSPR_FIELD_ANYS == JSON_FIELD_ANYS,
                "the kinds of plugins are ours");
@@ -49,6 +54,13 @@ static int refuse(int code, char *error, size_t error_size)
     const struct err e = {.code = code};
 
     return tell(&e, error, error_size);
+}
+
+/* The table is the plugin's own; but ours has kinds that need more than a row of it can say. */
+static bool is_kind(int kind)
+{
+    return (kind >= WSPR_FIELD_STRING && kind <= WSPR_FIELD_RAWS) || kind == WSPR_FIELD_DOUBLE ||
+           (kind >= WSPR_FIELD_ANY && kind <= WSPR_FIELD_STRINGS);
 }
 
 static struct json_field reading_row(const struct wspr_field *f)
@@ -90,8 +102,11 @@ int wspr_read_object(const char *text, size_t len, const struct wspr_field *fiel
 
     if (n_fields > READ_FIELDS_MAX)
         return refuse(WSPR_EINVAL, error, error_size);
-    for (size_t i = 0; i < n_fields; i++)
+    for (size_t i = 0; i < n_fields; i++) {
+        if (!is_kind(fields[i].kind))
+            return refuse(WSPR_EINVAL, error, error_size);
         rows[i] = reading_row(&fields[i]);
+    }
     reading = reading_new(len);
     if (reading == NULL)
         return refuse(WSPR_ENOMEM, error, error_size);
@@ -104,9 +119,12 @@ int wspr_read_value(const char *text, size_t len, const struct wspr_field *field
                     struct wspr_reading **ret_reading, char *error, size_t error_size)
 {
     struct json_field row = reading_row(field);
-    struct wspr_reading *reading = reading_new(len);
+    struct wspr_reading *reading;
     struct err e = ERR_INIT;
 
+    if (!is_kind(field->kind))
+        return refuse(WSPR_EINVAL, error, error_size);
+    reading = reading_new(len);
     if (reading == NULL)
         return refuse(WSPR_ENOMEM, error, error_size);
     return reading_end(
@@ -120,6 +138,20 @@ void wspr_reading_free(struct wspr_reading *reading)
         return;
     arena_wipe(&reading->arena); /* identities come this way */
     free(reading);
+}
+
+size_t wspr_json_quote(char *out, size_t size, const char *text, size_t len)
+{
+    struct span s = len > 0 ? span_of(text, len) : span_str("");
+    size_t n = json_quote_size(s);
+
+    if (n < size) {
+        json_quote_into(out, s);
+        out[n] = '\0';
+    } else if (size > 0) {
+        out[0] = '\0';
+    }
+    return n;
 }
 
 int wspr_json_parse(const char *text, size_t len, struct json_object **ret_tree, char *error,

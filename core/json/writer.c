@@ -86,7 +86,7 @@ static const uint8_t *quote_plain(const uint8_t *p, const uint8_t *end)
     return p;
 }
 
-static size_t quote_measure(struct span s)
+size_t json_quote_size(struct span s)
 {
     const uint8_t *p = s.p, *end = p + s.len;
     size_t grown = 0;
@@ -108,8 +108,9 @@ static size_t quote_measure(struct span s)
 }
 
 /* Writes the measured string to o, which may lie before s in the same memory. */
-static void quote_into(uint8_t *o, struct span s)
+void json_quote_into(void *out, struct span s)
 {
+    uint8_t *o = out;
     const uint8_t *p = s.p, *end = p + s.len, *run = p;
 
     *o++ = '"';
@@ -142,11 +143,11 @@ void json_quote(struct buf *out, struct span s)
         buf_append(out, "\"\"", 2);
         return;
     }
-    n = quote_measure(s);
+    n = json_quote_size(s);
     room = buf_reserve(out, n);
     if (room == NULL)
         return;
-    quote_into(room, s);
+    json_quote_into(room, s);
     buf_commit(out, n);
 }
 
@@ -162,12 +163,12 @@ void json_quote_tail(struct buf *out, size_t begin)
         buf_append(out, "\"\"", 2);
         return;
     }
-    quoted = quote_measure(span_of(buf_data(out) + begin, len));
+    quoted = json_quote_size(span_of(buf_data(out) + begin, len));
     if (buf_reserve(out, quoted - len) == NULL)
         return;
     at = buf_data(out) + begin;
     memmove(at + quoted - len, at, len);
-    quote_into(at, span_of(at + quoted - len, len));
+    json_quote_into(at, span_of(at + quoted - len, len));
     buf_commit(out, quoted - len);
 }
 

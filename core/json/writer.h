@@ -49,6 +49,9 @@ void json_write_text_end(struct json_writer *w, size_t begin);
 
 /* Appends s as a JSON string, quotes included. Each invalid byte of UTF-8 becomes U+FFFD. */
 void json_quote(struct buf *out, struct span s);
+/* The same without a buffer: how many bytes that is, and writing as many. */
+size_t json_quote_size(struct span s);
+void json_quote_into(void *out, struct span s);
 /* Turns what out holds from offset `begin` (of its content) on into a JSON string. */
 void json_quote_tail(struct buf *out, size_t begin);
 

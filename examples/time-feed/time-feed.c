@@ -81,7 +81,7 @@ static int handle_begin(void *ctx, struct wspr_flow *flow, const struct wspr_msg
     char text[256];
     size_t len;
     const char *data = wspr_msg_data(msg, &len);
-    int n;
+    int n, r = WSPR_ENOMEM;
 
     if (feed == NULL)
         return WSPR_ENOMEM;
@@ -97,10 +97,10 @@ static int handle_begin(void *ctx, struct wspr_flow *flow, const struct wspr_msg
     }
     feed->timer = wspr_timer_new(host, tick, feed);
     if (feed->timer != NULL)
-        feed->flow = wspr_flow_open(wspr_flow_conn(flow), host, feed);
-    if (feed->flow == NULL) {
+        r = wspr_flow_open(host, wspr_flow_conn(flow), feed, &feed->flow);
+    if (r < 0) {
         feed_free(feed);
-        return WSPR_ELIMIT;
+        return r;
     }
     feed->due = now_ms(CLOCK_MONOTONIC) + feed->every;
     wspr_timer_start(feed->timer, (uint64_t)feed->every);

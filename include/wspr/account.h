@@ -6,7 +6,7 @@
 #ifndef WSPR_ACCOUNT_H
 #define WSPR_ACCOUNT_H
 
-#include <stddef.h>
+#include <stdint.h>
 #include "wspr/reader.h"
 #include "wspr/rpc.h"
 #include "wspr/version.h"
@@ -15,8 +15,12 @@
 extern "C" {
 #endif
 
+struct wspr_host;
+struct wspr_conn;
+
+/* What a page asks for. */
 struct wspr_association {
-    size_t size;               /* sizeof of this struct: it may grow */
+    uint32_t size;             /* sizeof(struct wspr_association) */
     struct wspr_span account;  /* label of the account */
     struct wspr_span identity; /* text form of a private identity: secret */
     struct wspr_span origin;   /* serialized web origin, "https://app.example" */
@@ -26,9 +30,9 @@ struct wspr_association {
  * Stores the identity under the account's label and links the origin to it, as one change; then the
  * connection's own identity changes if the origin is its own or if it has none. The host checks
  * whether the connection may do that, and the whole identity. done is called exactly once, later,
- * on the connection's loop; fault is NULL after success, else borrowed and without anything of the
- * identity. Everything is copied; the host wipes its copies, the plugin those that it made. Returns
- * an error only if done will not be called.
+ * also if the connection ends; fault is NULL after success, else borrowed and without anything of
+ * the identity. Everything is copied; the host wipes its copies, the plugin those that it made.
+ * WSPR_ENOMEM, WSPR_ECLOSED: done will not be called. Loop of the connection.
  */
 WSPR_API int wspr_account_associate(struct wspr_host *host, struct wspr_conn *conn,
                                     const struct wspr_association *association,

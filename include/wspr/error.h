@@ -8,6 +8,8 @@
 #ifndef WSPR_ERROR_H
 #define WSPR_ERROR_H
 
+#include "wspr/version.h"
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -35,6 +37,9 @@ enum wspr_error {
     WSPR_ESYS = -1018,      /* the operating system refused */
     WSPR_EAGAIN = -1019,    /* not now, try again later */
 };
+
+/* The sentence of a code, for logs: a constant, also for numbers that are no code. Any thread. */
+WSPR_API const char *wspr_error_text(int code);
 
 #ifdef __cplusplus
 }

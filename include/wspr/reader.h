@@ -3,7 +3,8 @@
  *
  * Rules (spec: websocket 5.1): the first JSON value of the text is read; members match their field
  * by name, else ignoring case; unknown members are skipped; a later duplicate wins; null leaves a
- * field as it is; there is no coercion. Any thread.
+ * field as it is; there is no coercion. A list or object within is read as raw text, and then by
+ * another table. Any thread.
  */
 #ifndef WSPR_READER_H
 #define WSPR_READER_H
@@ -22,7 +23,7 @@ struct wspr_span {
     size_t len;
 };
 
-/* A list of raw values, each the text of one JSON value. */
+/* A list of texts; raw ones are each the text of one JSON value. */
 struct wspr_spans {
     struct wspr_span *items;
     size_t n;
@@ -36,14 +37,17 @@ enum wspr_field_kind {
     WSPR_FIELD_BOOL = 5,   /* int */
     WSPR_FIELD_RAW = 6,    /* struct wspr_span: the text of any value */
     WSPR_FIELD_RAWS = 7,   /* struct wspr_spans: the elements of a list */
-    /* The same for values in which no number may be too large for a double ("float64"). */
+    WSPR_FIELD_DOUBLE = 9, /* double */
+    /* RAW and RAWS for values in which no number may be too large for a double ("float64"). */
     WSPR_FIELD_ANY = 10,
     WSPR_FIELD_ANYS = 11,
+    WSPR_FIELD_STRINGS = 12, /* struct wspr_spans: the unescaped texts of a list of strings */
 };
 
+/* One member of an object, and where it goes. */
 struct wspr_field {
     const char *name;
-    int kind;
+    int kind;              /* enum wspr_field_kind */
     size_t offset;         /* offsetof the member of the target */
     const char *type_name; /* what error texts call it, for example "int64" */
 };
@@ -54,7 +58,9 @@ struct wspr_reading; /* memory that a reading needed; one free ends it */
  * Decodes the object in text into target, which the caller has filled with defaults. type_name is
  * what error texts call the whole. On success *ret_reading (may come back NULL) owns whatever the
  * target's spans need; they also borrow text. On failure the target is unspecified and a sentence
- * is in error (cut to error_size).
+ * is in error (cut to error_size): WSPR_ETRUNC or WSPR_EINVAL for what is no JSON, WSPR_ETYPE for a
+ * member of the wrong type, WSPR_ELIMIT for what nests too deeply, WSPR_ENOMEM; WSPR_EINVAL also
+ * for a table of more than 64 rows or with an unknown kind.
  */
 WSPR_API int wspr_read_object(const char *text, size_t len, const struct wspr_field *fields,
                               size_t n_fields, const char *type_name, void *target,
@@ -64,6 +70,7 @@ WSPR_API int wspr_read_object(const char *text, size_t len, const struct wspr_fi
 WSPR_API int wspr_read_value(const char *text, size_t len, const struct wspr_field *field,
                              void *target, struct wspr_reading **ret_reading, char *error,
                              size_t error_size) WSPR_MUST_CHECK;
+/* Frees what a reading holds, and wipes it. NULL is accepted. */
 WSPR_API void wspr_reading_free(struct wspr_reading *reading);
 
 #ifdef __cplusplus

@@ -30,6 +30,12 @@ struct wspr_flow;
 struct wspr_server;
 struct wspr_invocation; /* one call of a remote caller that a page answers */
 
+/* An error of the application. */
+struct wspr_app_error {
+    struct wspr_span id; /* any, "" for none */
+    struct wspr_span text;
+};
+
 /* What the caller wants; borrowed for the callback. */
 struct wspr_invocation_info {
     uint32_t size; /* sizeof(struct wspr_invocation_info) of the host */
@@ -47,7 +53,7 @@ struct wspr_invocation_info {
  * from inside a function of this header.
  */
 struct wspr_server_ops {
-    uint32_t size; /* sizeof(struct wspr_server_ops) */
+    uint32_t size; /* sizeof(struct wspr_server_ops); all but invoke and gone may be NULL */
     /* A call came. A negative result fails it at once (the handle is then dead). */
     int (*invoke)(void *arg, struct wspr_invocation *inv, const struct wspr_invocation_info *info);
     /* One item of the caller's stream. Return WSPR_FULL to hold further items until _resume. */
@@ -74,7 +80,7 @@ WSPR_API int wspr_server_get(struct wspr_host *host, struct wspr_conn *conn, uin
                              struct wspr_server **ret_server) WSPR_MUST_CHECK;
 /* The connection's server of that number; NULL if there is none. */
 WSPR_API struct wspr_server *wspr_server_find(struct wspr_conn *conn, uint64_t id);
-/* The plugin's pointer for it. */
+/* What wspr_server_get was given as arg when the server was made. */
 WSPR_API void *wspr_server_state(const struct wspr_server *server);
 
 /*
@@ -98,14 +104,17 @@ WSPR_API int wspr_server_serve(struct wspr_server *server, const struct wspr_spa
 WSPR_API int wspr_server_stop(struct wspr_server *server, void (*done)(void *arg),
                               void *arg) WSPR_MUST_CHECK;
 
+/* The connection whose page answers. */
 WSPR_API struct wspr_conn *wspr_invocation_conn(const struct wspr_invocation *inv);
 /* The plugin's pointer for an invocation; NULL at first. */
 WSPR_API void *wspr_invocation_state(const struct wspr_invocation *inv);
+/* Sets that pointer, which stays the plugin's. */
 WSPR_API void wspr_invocation_set_state(struct wspr_invocation *inv, void *state);
 /*
  * Moves the caller's items to a flow of the page: items become stream frames, the end exactly one
  * stream-close frame (at the latest before the reply, or before gone is called), with order and
  * credit kept by the host; ops->item and ops->end are then not called. From inside invoke.
+ * WSPR_ECLOSED if one of them is over or the flow has an invocation already.
  */
 WSPR_API int wspr_invocation_pipe(struct wspr_invocation *inv,
                                   struct wspr_flow *flow) WSPR_MUST_CHECK;
@@ -116,11 +125,6 @@ WSPR_API int wspr_invocation_pipe(struct wspr_invocation *inv,
 WSPR_API int wspr_invocation_send(struct wspr_invocation *inv, const char *json, size_t len);
 /* Takes up items again after item returned WSPR_FULL. */
 WSPR_API void wspr_invocation_resume(struct wspr_invocation *inv);
-/* An error of the application. */
-struct wspr_app_error {
-    struct wspr_span id;
-    struct wspr_span text;
-};
 /*
  * Replies, after everything that was sent, and ends the invocation. results are JSON texts; a null
  * among them arrives as an empty list. With an error the list is cut or filled up to what the
@@ -128,7 +132,7 @@ struct wspr_app_error {
  */
 WSPR_API void wspr_invocation_reply(struct wspr_invocation *inv, const struct wspr_spans *results,
                                     const struct wspr_app_error *error);
-/* The same with an error of the table and no results. */
+/* The same with an error of the table and no results. text: NULL is the code's sentence. */
 WSPR_API void wspr_invocation_fail(struct wspr_invocation *inv, int code, const char *text);
 
 #ifdef __cplusplus

@@ -1,19 +1,21 @@
 /*
- * Version of the plugin ABI.
+ * Version of the plugin ABI, and the marks that the other headers use.
  *
- * A plugin of another major is refused; so is one whose minor is greater than the host's.
- * While the major is 0 the ABI may change with every release.
+ * A plugin of another major is refused; so is one whose minor is greater than the host's. Within a
+ * major nothing is taken away, moved or given another meaning. A new minor adds functions, codes,
+ * and members at the end of the structs that state their size or whose rows do: struct wspr_plugin,
+ * wspr_claim, wspr_option and those with a member `size`. What the host gives and a plugin only
+ * reads (struct wspr_fault, struct wspr_invocation_info) may grow, too; all other structs stay as
+ * they are.
  *
  * Changes:
- *   0.1  2026-11  first version
- *   0.2  2026-11  servers, accounts, secret messages, what a page asked for, frames from parts, raw
- *                 values that are checked
+ *   1.0  2026-11  the first that stays
  */
 #ifndef WSPR_VERSION_H
 #define WSPR_VERSION_H
 
-#define WSPR_ABI_MAJOR 0
-#define WSPR_ABI_MINOR 2
+#define WSPR_ABI_MAJOR 1
+#define WSPR_ABI_MINOR 0
 
 /* Put before the declaration of a function that the host exports to plugins. */
 #if defined(__GNUC__)

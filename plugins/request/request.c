@@ -84,23 +84,22 @@ static const struct wspr_call_ops call_ops = {
     .writable = call_writable,
 };
 
-static struct wspr_call *start(struct wspr_host *host, struct request *rq,
-                               const struct payload *payload)
+static int start(struct wspr_host *host, struct request *rq, const struct payload *payload)
 {
     struct wspr_call_options options = {
         .size = sizeof options,
         .n_results = payload->n_results,
         .streaming = payload->streaming,
     };
-    struct wspr_call *call =
-        wspr_call_start(host, wspr_flow_conn(rq->flow), &payload->name, &payload->method,
-                        &payload->args, &options, &call_ops, rq);
+    int r = wspr_call_start(host, wspr_flow_conn(rq->flow), &payload->name, &payload->method,
+                            &payload->args, &options, &call_ops, rq, &rq->call);
 
-    if (call != NULL && payload->streaming && wspr_call_pipe(call, rq->flow) < 0) {
-        wspr_call_cancel(call);
-        return NULL;
+    if (r == 0 && payload->streaming) {
+        r = wspr_call_pipe(rq->call, rq->flow);
+        if (r < 0)
+            wspr_call_cancel(rq->call);
     }
-    return call;
+    return r;
 }
 
 static int handle_request(void *ctx, struct wspr_flow *flow, const struct wspr_msg *msg)
@@ -110,6 +109,7 @@ static int handle_request(void *ctx, struct wspr_flow *flow, const struct wspr_m
     char error[ERROR_MAX] = "out of memory";
     struct request *rq;
     const char *text;
+    int r = WSPR_ENOMEM;
     size_t len;
 
     text = wspr_msg_data(msg, &len);
@@ -121,12 +121,12 @@ static int handle_request(void *ctx, struct wspr_flow *flow, const struct wspr_m
     if (rq != NULL) {
         rq->flow = flow;
         rq->streaming = payload.streaming;
-        rq->call = start(ctx, rq, &payload);
+        r = start(ctx, rq, &payload);
     }
     wspr_reading_free(reading);
-    if (rq == NULL || rq->call == NULL) {
+    if (r < 0) {
         free(rq);
-        return WSPR_ENOMEM;
+        return r;
     }
     wspr_flow_set_state(flow, rq);
     return WSPR_PENDING;

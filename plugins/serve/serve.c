@@ -98,12 +98,12 @@ static struct wspr_span text(const char *s)
 
 static int invoke(void *arg, struct wspr_invocation *inv, const struct wspr_invocation_info *info)
 {
-    struct wspr_flow *flow = wspr_flow_open(wspr_invocation_conn(inv), arg, inv);
+    struct wspr_flow *flow;
     char head[64];
-    int r;
+    int r = wspr_flow_open(arg, wspr_invocation_conn(inv), inv, &flow);
 
-    if (flow == NULL)
-        return WSPR_ELIMIT;
+    if (r < 0)
+        return r;
     r = wspr_invocation_pipe(inv, flow);
     if (r < 0) {
         wspr_flow_end(flow);

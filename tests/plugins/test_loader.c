@@ -88,64 +88,66 @@ static const char *noted(const char *name)
 
 /* ---- refusals ---- */
 
+static const struct {
+    const char *built, *name, *want[3];
+    int code;
+} refused[] = {
+    {"odd_symbol", "odd_symbol", {"/odd_symbol.so", "wspr_no_such_function"}, WSPR_EINVAL},
+    {"odd_major",
+     "odd_major",
+     {"/odd_major.so is built for plugin ABI 7.",
+      "this program offers " ABI_OF(WSPR_ABI_MAJOR, WSPR_ABI_MINOR)},
+     WSPR_EINVAL},
+    {"odd_former",
+     "odd_former",
+     {"/odd_former.so is built for plugin ABI 0.",
+      "this program offers " ABI_OF(WSPR_ABI_MAJOR, WSPR_ABI_MINOR)},
+     WSPR_EINVAL},
+    {"odd_minor",
+     "odd_minor",
+     {"/odd_minor.so is built for plugin ABI ",
+      "this program offers " ABI_OF(WSPR_ABI_MAJOR, WSPR_ABI_MINOR)},
+     WSPR_EINVAL},
+    {"odd_fails", "odd_fails", {"plugin odd_fails does not load: "}, WSPR_ESYS},
+    {"odd_twice", "odd_twice", {"/odd_twice.so claims message type 218 twice"}, WSPR_EEXISTS},
+    {"odd_misnamed", "odd_misnamed", {"/odd_misnamed.so calls itself somebody"}, WSPR_EINVAL},
+    {"odd_good", "other", {"/other.so calls itself odd_good"}, WSPR_EINVAL},
+    {"odd_entryless",
+     "odd_entryless",
+     {"/odd_entryless.so is no wspr plugin: it has no "
+      "wspr_plugin_entry"},
+     WSPR_EINVAL},
+    {"odd_null", "odd_null", {"/odd_null.so is no wspr plugin", "returns NULL"}, WSPR_EINVAL},
+    {"odd_default",
+     "odd_default",
+     {"/odd_default.so has an option with a wrong default: ", "\"10\"", "number"},
+     WSPR_EINVAL},
+    {"odd_claim", "odd_claim", {"/odd_claim.so makes a malformed claim of type 230"}, WSPR_EINVAL},
+    {NULL, "absent", {"/absent.so", "No such file"}, WSPR_ENOTFOUND},
+    {NULL, "../x", {"malformed plugin name \"../x\""}, WSPR_EINVAL},
+    {NULL, "", {"malformed plugin name \"\""}, WSPR_EINVAL},
+};
+
 static void refusals(void)
 {
-    static const struct {
-        const char *built, *name, *want[3];
-        int code;
-    } cases[] = {
-        {"odd_symbol", "odd_symbol", {"/odd_symbol.so", "wspr_no_such_function"}, WSPR_EINVAL},
-        {"odd_major",
-         "odd_major",
-         {"/odd_major.so is built for plugin ABI 7.",
-          "this program offers " ABI_OF(WSPR_ABI_MAJOR, WSPR_ABI_MINOR)},
-         WSPR_EINVAL},
-        {"odd_minor",
-         "odd_minor",
-         {"/odd_minor.so is built for plugin ABI ",
-          "this program offers " ABI_OF(WSPR_ABI_MAJOR, WSPR_ABI_MINOR)},
-         WSPR_EINVAL},
-        {"odd_fails", "odd_fails", {"plugin odd_fails does not load: "}, WSPR_ESYS},
-        {"odd_twice", "odd_twice", {"/odd_twice.so claims message type 218 twice"}, WSPR_EEXISTS},
-        {"odd_misnamed", "odd_misnamed", {"/odd_misnamed.so calls itself somebody"}, WSPR_EINVAL},
-        {"odd_good", "other", {"/other.so calls itself odd_good"}, WSPR_EINVAL},
-        {"odd_entryless",
-         "odd_entryless",
-         {"/odd_entryless.so is no wspr plugin: it has no "
-          "wspr_plugin_entry"},
-         WSPR_EINVAL},
-        {"odd_null", "odd_null", {"/odd_null.so is no wspr plugin", "returns NULL"}, WSPR_EINVAL},
-        {"odd_default",
-         "odd_default",
-         {"/odd_default.so has an option with a wrong default: ", "\"10\"", "number"},
-         WSPR_EINVAL},
-        {"odd_claim",
-         "odd_claim",
-         {"/odd_claim.so makes a malformed claim of type 230"},
-         WSPR_EINVAL},
-        {NULL, "absent", {"/absent.so", "No such file"}, WSPR_ENOTFOUND},
-        {NULL, "../x", {"malformed plugin name \"../x\""}, WSPR_EINVAL},
-        {NULL, "", {"malformed plugin name \"\""}, WSPR_EINVAL},
-    };
-
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         char built[128];
         struct loader l;
         int r;
 
         loader_init(&l, "");
-        snprintf(built, sizeof built, "tests/plugins/%s", cases[i].built);
-        if (cases[i].built != NULL)
-            TAP_IS(folder_put(l.folder, built, cases[i].name));
-        r = loader_run(&l, &cases[i].name, 1, NULL, 0);
-        TAP_OK(r == cases[i].code, "%s: %d instead of %d", cases[i].name, r, cases[i].code);
-        for (size_t k = 0; k < 3 && cases[i].want[k] != NULL; k++)
-            TAP_OK(strstr(l.error, cases[i].want[k]) != NULL, "%s: \"%s\" is not in \"%s\"",
-                   cases[i].name, cases[i].want[k], l.error);
-        TAP_OK(strchr(l.error, '\n') == NULL, "%s: one line", cases[i].name);
+        snprintf(built, sizeof built, "tests/plugins/%s", refused[i].built);
+        if (refused[i].built != NULL)
+            TAP_IS(folder_put(l.folder, built, refused[i].name));
+        r = loader_run(&l, &refused[i].name, 1, NULL, 0);
+        TAP_OK(r == refused[i].code, "%s: %d instead of %d", refused[i].name, r, refused[i].code);
+        for (size_t k = 0; k < 3 && refused[i].want[k] != NULL; k++)
+            TAP_OK(strstr(l.error, refused[i].want[k]) != NULL, "%s: \"%s\" is not in \"%s\"",
+                   refused[i].name, refused[i].want[k], l.error);
+        TAP_OK(strchr(l.error, '\n') == NULL, "%s: one line", refused[i].name);
         loader_done(&l);
     }
-    tap_note("%zu refusals", sizeof cases / sizeof cases[0]);
+    tap_note("%zu refusals", sizeof refused / sizeof refused[0]);
 }
 
 static void files_of_others(void)

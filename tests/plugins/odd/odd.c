@@ -22,6 +22,7 @@
 #define ODD_NULL    10 /* its entry returns nothing */
 #define ODD_DEFAULT 11 /* an option whose default is out of its range */
 #define ODD_CLAIM   12 /* a claim without a handler */
+#define ODD_FORMER  13 /* of the major before */
 
 #ifndef VERSION
 #define VERSION "1"
@@ -123,7 +124,10 @@ static const struct long_option options[] = {
 };
 
 static const struct wspr_plugin plugin = {
-    .abi = {sizeof(struct wspr_abi), WSPR_ABI_MAJOR + (ODD == ODD_MAJOR ? 7 : 0),
+    .abi = {sizeof(struct wspr_abi),
+            ODD == ODD_MAJOR    ? 7
+            : ODD == ODD_FORMER ? WSPR_ABI_MAJOR - 1
+                                : WSPR_ABI_MAJOR,
             WSPR_ABI_MINOR + (ODD == ODD_MINOR ? 1 : 0),
             ODD == ODD_OLD     ? offsetof(struct wspr_plugin, flow_writable)
             : ODD == ODD_MINOR ? sizeof(struct wspr_plugin) + 64

@@ -451,9 +451,10 @@ static int start_calls(void *ctx, struct wspr_flow *flow, const struct wspr_msg 
     struct wspr_span name = span_at(target), never = span_at("never");
     struct wspr_spans none = {NULL, 0};
     struct wspr_call_options options = {.size = sizeof options, .n_results = 1};
+    struct wspr_call *call;
 
     TAP_IS(wspr_call_start(caller_host, wspr_flow_conn(flow), &name, &never, &none, &options,
-                           &caller_ops, NULL) != NULL);
+                           &caller_ops, NULL, &call) == 0);
     return wspr_flow_finish(flow, "true", 4);
 }
 

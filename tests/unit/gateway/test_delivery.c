@@ -362,6 +362,7 @@ static void test_own(void)
                                               .n_claims = 1, .load = own_load,
                                               .flow_cancel = end_flow};
     struct gw_opts opts = {.plugins = {&probe_plugin, &plugin}};
+    struct wspr_flow *f;
 
     probe_reset();
     gw_init(&g, &opts);
@@ -370,11 +371,11 @@ static void test_own(void)
     page_message(&p, 0, 1, "");
     page_expect_silence(&p);
     TAP_IS(gateway_stats(g.gateway)->dropped_messages == 1);
-    TAP_IS(wspr_flow_open(probe.conn, probe.host, NULL) != NULL); /* 0, the probe's */
+    TAP_IS(wspr_flow_open(probe.host, probe.conn, NULL, &f) == 0); /* 0, the probe's */
     page_message(&p, 0, 1, "");
     page_expect_silence(&p);
     TAP_IS(gateway_stats(g.gateway)->dropped_messages == 2);
-    TAP_IS(wspr_flow_open(probe.conn, own_host, NULL) != NULL); /* 2 */
+    TAP_IS(wspr_flow_open(own_host, probe.conn, NULL, &f) == 0); /* 2 */
     page_message(&p, 2, 1, "");
     page_expect_silence(&p);
     probe_expect("conn 100:0:pend own:2");

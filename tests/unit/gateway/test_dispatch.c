@@ -142,9 +142,8 @@ static void test_host_flows(void)
     page_message(&p, 0, PROBE_OPEN, "pend");
     page_expect_silence(&p);
     for (size_t i = 0; i < 3; i++) {
-        f[i] = wspr_flow_open(probe.conn, probe.host, &state);
-        TAP_OK(f[i] != NULL && wspr_flow_id(f[i]) == (int64_t)i * 2 &&
-                   wspr_flow_state(f[i]) == &state,
+        TAP_OK(wspr_flow_open(probe.host, probe.conn, &state, &f[i]) == 0 &&
+                   wspr_flow_id(f[i]) == (int64_t)i * 2 && wspr_flow_state(f[i]) == &state,
                "flow %zu", i);
     }
     wspr_flow_send(f[0], WSPR_RESPONSE_INVOKE, "{}", 2);
@@ -161,7 +160,7 @@ static void test_host_flows(void)
     page_message(&p, 4, PROBE_DELIVER, "bad");
     page_expect_error(&p, 4, "veyron2/verror.BadArg", "bad argument");
     probe_expect("conn 100:0:pend 100:0:pend data:0:host's data:0:page's data:4:bad");
-    f[0] = wspr_flow_open(probe.conn, probe.host, NULL);
+    TAP_IS(wspr_flow_open(probe.host, probe.conn, NULL, &f[0]) == 0);
     TAP_IS(wspr_flow_id(f[0]) == 6);
     end();
 }
@@ -169,6 +168,7 @@ static void test_host_flows(void)
 static void test_limit(void)
 {
     struct gateway_limits limits = {.flows_per_conn = 3};
+    struct wspr_flow *f;
     struct page q;
 
     begin(&limits);
@@ -178,7 +178,7 @@ static void test_limit(void)
     page_expect_error(&p, 4, "veyron2/verror.Internal", "too many requests are under way");
     page_message(&p, 5, PROBE_SHOT, "done");
     page_expect_error(&p, 5, "veyron2/verror.Internal", "too many requests are under way");
-    TAP_IS(wspr_flow_open(probe.conn, probe.host, NULL) == NULL);
+    TAP_IS(wspr_flow_open(probe.host, probe.conn, NULL, &f) == WSPR_ELIMIT);
     TAP_IS(gateway_stats(g.gateway)->err_flow_limit == 2);
     /* Another page has its own. */
     if (page_open(&q, &g, NULL, true)) {

@@ -57,10 +57,12 @@ static struct loop_task answer_task;
 
 static void answer(void *arg)
 {
+    struct wspr_flow *f;
+
     probe_note("send:%d", wspr_flow_send(probe.flows[0], WSPR_RESPONSE_STREAM, "1", 1));
     probe_note("fail:%d", wspr_flow_fail(probe.flows[1], WSPR_EINTERNAL, "x"));
     probe_note("finish:%d", wspr_flow_finish(probe.flows[0], "1", 1));
-    TAP_IS(wspr_flow_open(probe.conn, probe.host, NULL) == NULL);
+    TAP_IS(wspr_flow_open(probe.host, probe.conn, NULL, &f) == WSPR_ECLOSED);
 }
 
 static int answer_at_once(void *ctx, struct wspr_flow *flow, const struct wspr_msg *msg)
