@@ -1,6 +1,8 @@
 /*
  * Changes: queued, and made in batches on the offload pool. All that wait when a batch begins share
- * one save. The store belongs to the batch that runs; there is never more than one.
+ * one save, whose flushes to the disk cost more than all else; so that under load there are some to
+ * share it, batches begin GATHER apart. One that comes alone begins at once. The store belongs to
+ * the batch that runs; there is never more than one.
  */
 #include "config.h"
 #include "gateway/accounts.h"
@@ -16,6 +18,7 @@
 #include "security/idfile.h"
 
 #define POLL_PERIOD (2 * CLOCK_S)
+#define GATHER      (20 * CLOCK_MS)
 #define QUEUE_MAX   1024
 #define OWN_MAX     (ACCOUNTS_MAX / 2) /* accounts up to which strangers may add theirs */
 
@@ -205,7 +208,7 @@ static void batch_work(void *arg)
 
 /* ---- on the loop ---- */
 
-static void batch_start(struct accounts *a);
+static void batch_next(struct accounts *a);
 
 /* The changes' owners hear of it; they may make others. */
 static void batch_tell(struct account_batch *b)
@@ -243,8 +246,7 @@ static void batch_done(void *arg, int status)
     account_state_free(b->state);
     err_done(&b->err);
     free(b);
-    if (!list_empty(&a->queue))
-        batch_start(a);
+    batch_next(a);
     accounts_check_stopped(a);
 }
 
@@ -300,7 +302,8 @@ static void batch_start(struct accounts *a)
         list_push_back(&b->changes, node);
     a->n_queue = 0;
     a->batch = b;
-    r = loop_offload_submit(a->offload, a->worker, LOOP_LANE_WAIT, &b->job);
+    a->last_batch = clock_mono();
+    r = loop_offload_submit(a->offload, a->worker, LOOP_LANE_BACK, &b->job);
     if (r == 0)
         return;
     a->batch = NULL;
@@ -311,13 +314,30 @@ static void batch_start(struct accounts *a)
     queue_fail(a, r);
 }
 
+/* Begins one if something waits, now or when it is time. */
+static void batch_next(struct accounts *a)
+{
+    int64_t wait = a->last_batch + GATHER - clock_mono();
+
+    if (a->batch != NULL || list_empty(&a->queue))
+        return;
+    if (wait <= 0 || a->stopping)
+        batch_start(a);
+    else if (!loop_timer_running(&a->gather))
+        loop_timer_start(&a->gather, wait);
+}
+
+static void accounts_gathered(void *arg)
+{
+    batch_next(arg);
+}
+
 /* Runs after the callback that queued a change. */
 static void accounts_task(void *arg)
 {
     struct accounts *a = arg;
 
-    if (a->batch == NULL && !list_empty(&a->queue))
-        batch_start(a);
+    batch_next(a);
     accounts_check_stopped(a);
 }
 
@@ -353,6 +373,7 @@ static void accounts_free(struct accounts *a)
 {
     accounts_use_drop_all(a);
     loop_timer_stop(&a->poll);
+    loop_timer_stop(&a->gather);
     loop_task_cancel(&a->task);
     account_state_free(a->state);
     account_store_close(a->store);
@@ -380,6 +401,8 @@ int accounts_new(const struct accounts_opts *opts, struct accounts **ret_a, stru
     a->flags = store.flags;
     list_init(&a->queue);
     loop_timer_init(&a->poll, a->worker, accounts_poll, a);
+    loop_timer_init(&a->gather, a->worker, accounts_gathered, a);
+    a->last_batch = clock_mono() - GATHER;
     loop_task_init(&a->task, accounts_task, a);
     r = gnutls_rnd(GNUTLS_RND_NONCE, &a->hash_key, sizeof a->hash_key) < 0
             ? err_set(err, WSPR_ECRYPTO, "no random numbers can be had")

@@ -26,9 +26,10 @@ struct accounts {
     struct account_batch *batch; /* that is under way; NULL: none */
     bool unreadable;             /* the last look found a store that cannot be used; said so */
     struct hash_key hash_key;
-    struct account_use *uses; /* hash by origin */
-    unsigned making;          /* blessings that are under way */
-    struct loop_timer poll;
+    struct account_use *uses;       /* hash by origin */
+    unsigned making;                /* blessings that are under way */
+    struct loop_timer poll, gather; /* gather: until the next batch may begin */
+    int64_t last_batch;             /* when one began; monotonic */
     struct loop_task task;
     bool stopping;
     void (*stopped)(void *arg);

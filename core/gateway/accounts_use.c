@@ -109,16 +109,20 @@ static struct span name_of(struct arena *a, struct span origin)
 
 static int make_blessed(struct account_making *m)
 {
-    struct security_private *fresh = m->old != NULL ? security_private_ref(m->old) : NULL;
+    struct security_key *key = NULL;
     struct security_identity *blessed = NULL;
-    int r = fresh != NULL ? 0 : security_private_new(m->blessing.name, &fresh, &m->err);
+    int r = 0;
 
+    if (m->old != NULL)
+        key = security_key_ref(security_private_key(m->old));
+    else
+        r = security_key_generate(&key, &m->err);
     if (r == 0)
-        r = security_private_bless(m->source, security_key_public(security_private_key(fresh)),
-                                   &m->blessing, &blessed, &m->err);
+        r = security_private_bless(m->source, security_key_public(key), &m->blessing, &blessed,
+                                   &m->err);
     if (r == 0)
-        r = security_private_derive(fresh, blessed, &m->id, &m->err);
-    security_private_unref(fresh);
+        r = security_private_attach(key, blessed, &m->id, &m->err);
+    security_key_unref(key);
     security_identity_unref(blessed);
     return r;
 }
@@ -232,7 +236,7 @@ static int making_start(struct accounts *a, struct account_use *u)
         return WSPR_ENOMEM;
     }
     loop_job_init(&m->job, making_work, making_done, m);
-    r = loop_offload_submit(a->offload, a->worker, LOOP_LANE_CPU, &m->job);
+    r = loop_offload_submit(a->offload, a->worker, LOOP_LANE_BACK, &m->job);
     if (r < 0) {
         making_free(m);
         return r;

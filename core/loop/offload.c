@@ -2,12 +2,16 @@
 #include "loop/offload.h"
 
 #include <assert.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 
 #include "loop/internal.h"
 
 #define OFFLOAD_THREADS_CPU  2
 #define OFFLOAD_THREADS_WAIT 4
+#define OFFLOAD_THREADS_BACK 2  /* one may wait for a disk; both give way */
+#define OFFLOAD_BACK_NICE    10 /* more than the others: a tenth of what a loop gets */
 #define OFFLOAD_THREADS_MAX  64
 #define OFFLOAD_QUEUE_MAX    4096
 
@@ -52,12 +56,27 @@ static void offload_return(struct loop_job *j, int status)
     (void)r;
 }
 
+/*
+ * A thread that gives way: it takes a processor from nobody when it wakes up, and everybody takes
+ * its own. On Linux both are set for the thread alone. One that may not change them is as others.
+ */
+static void offload_give_way(void)
+{
+    struct sched_param none = {0};
+    int nice = getpriority(PRIO_PROCESS, 0) + OFFLOAD_BACK_NICE;
+
+    (void)sched_setscheduler(0, SCHED_BATCH, &none);
+    (void)setpriority(PRIO_PROCESS, 0, nice < 19 ? nice : 19);
+}
+
 static void *offload_main(void *arg)
 {
     struct offload_lane *lane = arg;
     struct loop_offload *pool = lane->pool;
     struct loop_job *j;
 
+    if (lane == &pool->lanes[LOOP_LANE_BACK])
+        offload_give_way();
     pthread_mutex_lock(&pool->lock);
     for (;;) {
         j = offload_take(lane);
@@ -94,7 +113,8 @@ static int offload_start(struct offload_lane *lane, unsigned n, struct err *e)
 int loop_offload_new(const struct loop_offload_opts *opts, struct loop_offload **ret_pool,
                      struct err *e)
 {
-    static const unsigned threads[LOOP_LANES] = {OFFLOAD_THREADS_CPU, OFFLOAD_THREADS_WAIT};
+    static const unsigned threads[LOOP_LANES] = {OFFLOAD_THREADS_CPU, OFFLOAD_THREADS_WAIT,
+                                                 OFFLOAD_THREADS_BACK};
     struct loop_offload *pool = calloc(1, sizeof *pool);
     int r = 0;
 

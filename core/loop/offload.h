@@ -1,7 +1,8 @@
 /*
  * A pool of threads for what must not run on a loop: handshakes and signatures (the CPU lane), name
  * look-ups and files (the WAIT lane, with threads of its own, so that a dead name server delays no
- * handshake). All workers share one pool.
+ * handshake), and what no call waits for (the BACK lane, whose threads give way to the loops where
+ * processors are scarce, but are never starved by them). All workers share one pool.
  *
  * A job lives in its owner's object. Between submit and done the job, and whatever work() touches,
  * belongs to the pool: the owner neither touches nor frees it. done() comes exactly once for each
@@ -14,7 +15,7 @@
 
 struct loop_offload;
 
-enum loop_lane { LOOP_LANE_CPU, LOOP_LANE_WAIT, LOOP_LANES };
+enum loop_lane { LOOP_LANE_CPU, LOOP_LANE_WAIT, LOOP_LANE_BACK, LOOP_LANES };
 
 struct loop_job {
     struct loop_task task; /* in the queue of a lane, then on its way back */
@@ -30,7 +31,7 @@ struct loop_job {
 };
 
 struct loop_offload_opts {
-    unsigned threads[LOOP_LANES];   /* 0: 2 for CPU, 4 for WAIT */
+    unsigned threads[LOOP_LANES];   /* 0: 2 for CPU, 4 for WAIT, 2 for BACK */
     unsigned queue_max[LOOP_LANES]; /* jobs that may wait; 0: 4096 */
 };
 

@@ -163,6 +163,10 @@ int security_private_bless(const struct security_private *blesser,
 int security_private_derive(const struct security_private *priv, struct security_identity *id,
                             struct security_private **ret_id, struct err *e);
 
+/* The same for a key alone, which need not have an identity yet. It is referenced. */
+int security_private_attach(struct security_key *key, struct security_identity *id,
+                            struct security_private **ret_id, struct err *e);
+
 /* Wipes the memory of a buffer that held a secret, then releases it. */
 void security_buf_wipe(struct buf *b);
 

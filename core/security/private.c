@@ -295,6 +295,14 @@ static int attach(struct security_key *key, struct security_identity *id,
     return ret;
 }
 
+int security_private_attach(struct security_key *key, struct security_identity *id,
+                            struct security_private **ret_id, struct err *e)
+{
+    if (security_pubkey_equal(security_key_public(key), security_identity_key(id)))
+        return attach(key, id, ret_id, e);
+    return err_set(e, WSPR_EINVAL, "public key does not match that of deriving identity");
+}
+
 int security_private_derive(const struct security_private *priv, struct security_identity *id,
                             struct security_private **ret_id, struct err *e)
 {

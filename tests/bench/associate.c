@@ -1,8 +1,19 @@
 /*
- * wspr-bench-associate: what 100 associations a second do to the calls of another page. Seconds
- * with and without them take turns, so that whatever else the machine does falls on both.
+ * wspr-bench-associate: what 100 associations a second do to the calls of another page.
  *
- *     wspr-bench-associate [SECONDS [RATE]]
+ *     wspr-bench-associate [BLOCKS [RATE]]
+ *
+ * A block is a second in which the other page makes 500 calls. There are BLOCKS of each of three
+ * kinds, in random order within each three, so that whatever else the machine does falls on all:
+ *
+ *     quiet       nobody else does anything
+ *     refused     four pages send the same messages at the same rate under a type that does not
+ *                 exist: what the pages and the messages alone cost
+ *     associated  the messages are associations, each of an identity that its account had not
+ *
+ * The figure is the median of the blocks' 99th percentiles, against that of the quiet ones. What
+ * it may be by chance is asked of the quiet blocks alone: two samples of as many blocks are drawn
+ * from them again and again, and their medians compared; 95 of 100 differ by less than the noise.
  *
  * Starts wsprd, with its state in a folder of its own, and the sample service of this build.
  */
@@ -27,13 +38,26 @@
 #define PAGES      4                 /* that associate, each a part of the rate */
 #define CALL_EVERY UINT64_C(2000000) /* nanoseconds; the calls do not saturate anything */
 #define SECOND     UINT64_C(1000000000)
+#define SETTLE_MS  50 /* between blocks: what is under way ends */
+#define BLOCKS_MAX 1000
+#define DRAWS      2000
 
-/* Shared with the process that associates. */
+enum kind { QUIET, REFUSED, ASSOCIATED, KINDS };
+
+/* Shared with the processes that associate. */
 struct shared {
-    volatile int go, stop;
+    volatile int kind, stop;
     struct {
         volatile uint64_t done, failed, slowest;
     } pages[PAGES];
+};
+
+/* What the blocks of a kind showed. */
+struct result {
+    struct measure calls;
+    double p50[BLOCKS_MAX], p99[BLOCKS_MAX]; /* us */
+    size_t n;
+    uint64_t cpu; /* of wsprd, ns */
 };
 
 static struct shared *shared;
@@ -75,7 +99,7 @@ static uint64_t ask(struct wspeer *p, const char *text, bool *ret_ok)
 
 /* ---- the one that associates ---- */
 
-static char *message_of(unsigned i)
+static char *message_of(unsigned i, const char *type)
 {
     struct buf text = BUF_INIT(SECURITY_TEXT_MAX), message = BUF_INIT(SECURITY_TEXT_MAX + 1024);
     struct security_private *id;
@@ -84,9 +108,9 @@ static char *message_of(unsigned i)
         security_idfile_print_private(&text, id) < 0)
         die("no identity");
     buf_printf(&message,
-               "{\"id\":1,\"type\":7,\"data\":\"{\\\"account\\\":\\\"a%u\\\",\\\"identity\\\":"
+               "{\"id\":1,\"type\":%s,\"data\":\"{\\\"account\\\":\\\"a%u\\\",\\\"identity\\\":"
                "\\\"%.*s\\\",\\\"origin\\\":\\\"http://o%u.example\\\"}\"}",
-               i, SPAN_ARG(buf_span(&text)), i);
+               type, i, SPAN_ARG(buf_span(&text)), i);
     security_private_unref(id);
     security_buf_wipe(&text);
     if (buf_cstr(&message) == NULL)
@@ -96,22 +120,28 @@ static char *message_of(unsigned i)
 
 static void associate(int port, unsigned rate, unsigned me)
 {
-    char *messages[IDENTITIES];
+    char *messages[IDENTITIES], *refused[IDENTITIES];
     struct wspeer p;
 
-    for (unsigned i = 0; i < IDENTITIES; i++)
-        messages[i] = message_of(i);
+    for (unsigned i = 0; i < IDENTITIES; i++) {
+        messages[i] = message_of(i, "7");
+        refused[i] = message_of(i, "9");
+    }
     connect_page(&p, port);
-    for (uint64_t at = measure_now(); !shared->stop; at += PAGES * SECOND / rate) {
+    for (uint64_t i = me * 7, at = measure_now(); !shared->stop; i++) {
+        int kind = shared->kind;
         uint64_t took;
         bool ok;
 
+        at += PAGES * SECOND / rate;
         wait_until(at);
-        if (!shared->go || measure_now() > at + SECOND) {
+        if (kind == QUIET || measure_now() > at + SECOND) {
             at = measure_now();
             continue;
         }
-        took = ask(&p, messages[(shared->pages[me].done + me * 7) % IDENTITIES], &ok);
+        took = ask(&p, (kind == ASSOCIATED ? messages : refused)[i % IDENTITIES], &ok);
+        if (kind != ASSOCIATED)
+            continue;
         shared->pages[me].done++;
         shared->pages[me].failed += !ok;
         if (took > shared->pages[me].slowest)
@@ -122,42 +152,162 @@ static void associate(int port, unsigned rate, unsigned me)
 
 /* ---- the one that calls ---- */
 
-static void call_for(struct wspeer *p, const char *text, struct measure *m)
+static void call_for(struct wspeer *p, const char *text, struct measure *m, struct measure *all)
 {
     uint64_t end = measure_now() + SECOND;
 
     for (uint64_t at = measure_now(); at < end; at += CALL_EVERY) {
+        uint64_t took;
         bool ok;
 
         wait_until(at);
-        measure_add(m, ask(p, text, &ok));
+        took = ask(p, text, &ok);
+        measure_add(m, took);
+        measure_add(all, took);
         if (!ok)
             die("a call failed");
     }
 }
 
-static void print(const char *what, const struct measure *m)
+static void run_block(struct wspeer *p, pid_t wsprd, const char *text, enum kind kind,
+                      struct result *r)
 {
-    printf("%-28s %6llu calls  p50 %6.0f us  p99 %6.0f us  p99.9 %6.0f us\n", what,
-           (unsigned long long)m->count, (double)measure_at(m, 0.5) / 1e3,
-           (double)measure_at(m, 0.99) / 1e3, (double)measure_at(m, 0.999) / 1e3);
+    struct measure *block = calloc(1, sizeof *block);
+    uint64_t cpu;
+
+    if (block == NULL)
+        die("no memory");
+    shared->kind = kind;
+    poll(NULL, 0, SETTLE_MS);
+    cpu = measure_cpu(wsprd);
+    call_for(p, text, block, &r->calls);
+    r->cpu += measure_cpu(wsprd) - cpu;
+    shared->kind = QUIET;
+    poll(NULL, 0, SETTLE_MS);
+    r->p50[r->n] = (double)measure_at(block, 0.5) / 1e3;
+    r->p99[r->n++] = (double)measure_at(block, 0.99) / 1e3;
+    free(block);
+}
+
+static void run(struct wspeer *p, pid_t wsprd, const char *text, long blocks,
+                struct result *results)
+{
+    for (long i = 0; i < blocks; i++) {
+        enum kind order[KINDS] = {QUIET, REFUSED, ASSOCIATED};
+
+        for (int k = KINDS - 1; k > 0; k--) {
+            int other = (int)(random() % (k + 1));
+            enum kind t = order[k];
+
+            order[k] = order[other];
+            order[other] = t;
+        }
+        for (int k = 0; k < KINDS; k++)
+            run_block(p, wsprd, text, order[k], &results[order[k]]);
+    }
+}
+
+/* ---- what it says ---- */
+
+static int compare(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+/* Of a copy: the share (0 to 1) of all is below it. */
+static double quantile(const double *v, size_t n, double share)
+{
+    static double sorted[BLOCKS_MAX > DRAWS ? BLOCKS_MAX : DRAWS];
+
+    memcpy(sorted, v, n * sizeof *v);
+    qsort(sorted, n, sizeof *sorted, compare);
+    return (sorted[(size_t)(share * (double)(n - 1))] +
+            sorted[(size_t)(share * (double)(n - 1) + 0.999)]) /
+           2;
+}
+
+static double median_of_draw(const double *v, size_t n)
+{
+    double drawn[BLOCKS_MAX];
+
+    for (size_t i = 0; i < n; i++)
+        drawn[i] = v[(size_t)random() % n];
+    return quantile(drawn, n, 0.5);
+}
+
+static double noise_of(const struct result *r)
+{
+    static double ratios[DRAWS];
+
+    for (size_t i = 0; i < DRAWS; i++) {
+        double a = median_of_draw(r->p99, r->n), b = median_of_draw(r->p99, r->n);
+
+        ratios[i] = a > b ? a / b : b / a;
+    }
+    return quantile(ratios, DRAWS, 0.95);
+}
+
+static void print(const char *what, const struct result *r)
+{
+    printf("%-11s %4zu blocks  p50 %5.0f us  p99 %6.0f us (half of the blocks: %.0f to %.0f)  "
+           "p99 of all %6.0f us\n",
+           what, r->n, quantile(r->p50, r->n, 0.5), quantile(r->p99, r->n, 0.5),
+           quantile(r->p99, r->n, 0.25), quantile(r->p99, r->n, 0.75),
+           (double)measure_at(&r->calls, 0.99) / 1e3);
+}
+
+static void print_ratio(const char *what, const struct result *r, const struct result *base,
+                        double noise)
+{
+    double ratio = quantile(r->p99, r->n, 0.5) / quantile(base->p99, base->n, 0.5);
+
+    printf("p99 of %s to quiet: x %.2f; noise of the run: x %.2f: %s\n", what, ratio, noise,
+           ratio <= noise ? "unmoved" : "moved");
+}
+
+/* Returns how many associations failed. */
+static uint64_t print_all(const struct result *results)
+{
+    uint64_t done = 0, failed = 0, slowest = 0;
+    double noise = noise_of(&results[QUIET]);
+
+    for (unsigned i = 0; i < PAGES; i++) {
+        done += shared->pages[i].done;
+        failed += shared->pages[i].failed;
+        if (shared->pages[i].slowest > slowest)
+            slowest = shared->pages[i].slowest;
+    }
+    print("quiet", &results[QUIET]);
+    print("refused", &results[REFUSED]);
+    print("associated", &results[ASSOCIATED]);
+    printf("associations: %.1f/s, %llu failed, slowest %.1f ms, %.2f ms of CPU of wsprd each\n",
+           (double)done / ((double)results[ASSOCIATED].n * (1 + SETTLE_MS / 1e3)),
+           (unsigned long long)failed, (double)slowest / 1e6,
+           ((double)results[ASSOCIATED].cpu - (double)results[REFUSED].cpu) / 1e6 /
+               (done > 0 ? (double)done : 1));
+    print_ratio("refused", &results[REFUSED], &results[QUIET], noise);
+    print_ratio("associated", &results[ASSOCIATED], &results[QUIET], noise);
+    return failed;
 }
 
 int main(int argc, char **argv)
 {
-    long seconds = argc > 1 ? strtol(argv[1], NULL, 10) : 10;
+    long blocks = argc > 1 ? strtol(argv[1], NULL, 10) : 20;
     unsigned rate = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 100;
-    static struct measure without, again, with;
-    uint64_t done = 0, failed = 0, slowest = 0;
+    static struct result results[KINDS], warm;
     struct rig_wsprd wsprd;
     struct child service;
     char endpoint[512], text[1024];
     struct wspeer p;
     pid_t pids[PAGES];
+    uint64_t failed;
 
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (shared == MAP_FAILED || seconds < 1 || rate < 1)
-        die("usage: wspr-bench-associate [SECONDS [RATE]]");
+    if (shared == MAP_FAILED || blocks < 1 || blocks > BLOCKS_MAX || rate < 1)
+        die("usage: wspr-bench-associate [BLOCKS [RATE]]");
+    srandom((unsigned)measure_now());
     if (!rig_sampled_start(&service, NULL, endpoint, sizeof endpoint) ||
         !rig_wsprd_start(&wsprd, NULL, (const char *const[]){"-no-embedded", NULL}))
         die("nothing to measure");
@@ -171,28 +321,12 @@ int main(int argc, char **argv)
              "\\\"set\\\",\\\"inArgs\\\":[\\\"k\\\",1],\\\"numOutArgs\\\":1}\"}",
              endpoint);
     connect_page(&p, wsprd.port);
-    call_for(&p, text, &(struct measure){.count = 0}); /* the circuit, and the cache */
-    for (long i = 0; i < 4 * seconds; i++) {
-        shared->go = i % 2;
-        call_for(&p, text, i % 2 != 0 ? &with : i % 4 == 0 ? &without : &again);
-    }
+    run_block(&p, wsprd.child.pid, text, QUIET, &warm); /* the circuit, and the cache */
+    run(&p, wsprd.child.pid, text, blocks, results);
     shared->stop = 1;
-    for (unsigned i = 0; i < PAGES; i++) {
+    for (unsigned i = 0; i < PAGES; i++)
         waitpid(pids[i], NULL, 0);
-        done += shared->pages[i].done;
-        failed += shared->pages[i].failed;
-        if (shared->pages[i].slowest > slowest)
-            slowest = shared->pages[i].slowest;
-    }
-    print("without associations", &without);
-    print("the same, for the noise", &again);
-    print("with associations", &with);
-    printf("%-28s %6.1f/s, %llu failed, slowest %.1f ms\n", "associations",
-           (double)done / (double)(2 * seconds), (unsigned long long)failed, (double)slowest / 1e6);
-    printf("%-28s p99 x %.2f, noise x %.2f\n", "",
-           2 * (double)measure_at(&with, 0.99) /
-               (double)(measure_at(&without, 0.99) + measure_at(&again, 0.99)),
-           (double)measure_at(&again, 0.99) / (double)measure_at(&without, 0.99));
+    failed = print_all(results);
     wspeer_close(&p);
     rig_wsprd_stop(&wsprd);
     rig_sampled_stop(&service);

@@ -1,7 +1,9 @@
 #include "config.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 
 #include "loop/offload.h"
 #include "rig.h"
@@ -177,6 +179,57 @@ static void worker_waits_for_its_jobs(void)
     job_rig_free(rig);
 }
 
+/* How the threads of each lane are scheduled. */
+
+struct manners {
+    struct loop_worker *w;
+    struct loop_job job;
+    int nice, policy;
+};
+
+static void manners_work(void *arg)
+{
+    struct manners *m = arg;
+
+    m->nice = getpriority(PRIO_PROCESS, 0); /* of this thread */
+    m->policy = sched_getscheduler(0);
+}
+
+static void manners_done(void *arg, int status)
+{
+    struct manners *m = arg;
+
+    TAP_IS(status == 0);
+    loop_worker_stop(m->w);
+}
+
+static struct manners manners_of(enum loop_lane lane)
+{
+    struct manners m = {.w = rig_worker()};
+    struct loop_offload *pool;
+
+    TAP_IS(loop_offload_new(NULL, &pool, NULL) == 0);
+    loop_job_init(&m.job, manners_work, manners_done, &m);
+    TAP_IS(loop_offload_submit(pool, m.w, lane, &m.job) == 0);
+    loop_worker_run(m.w);
+    loop_offload_free(pool);
+    loop_worker_free(m.w);
+    return m;
+}
+
+static void back_gives_way(void)
+{
+    int own = getpriority(PRIO_PROCESS, 0), policy = sched_getscheduler(0);
+    struct manners cpu = manners_of(LOOP_LANE_CPU), wait = manners_of(LOOP_LANE_WAIT),
+                   back = manners_of(LOOP_LANE_BACK);
+
+    TAP_IS(cpu.nice == own && cpu.policy == policy);
+    TAP_IS(wait.nice == own && wait.policy == policy);
+    TAP_OK(back.nice > own || own == 19, "%d after %d", back.nice, own);
+    TAP_IS(back.policy == SCHED_BATCH);
+    TAP_IS(getpriority(PRIO_PROCESS, 0) == own);
+}
+
 /* Two workers share a pool and post to each other. */
 
 struct pair_rig {
@@ -260,6 +313,7 @@ static const struct tap_case offload_cases[] = {
     {"shutdown_drains", shutdown_drains},
     {"shutdown_cancels", shutdown_cancels},
     {"worker_waits_for_its_jobs", worker_waits_for_its_jobs},
+    {"back_gives_way", back_gives_way},
     {"workers_hand_work_over", workers_hand_work_over},
 };
 
