@@ -61,6 +61,16 @@ struct result {
 };
 
 static struct shared *shared;
+static uint64_t seed;
+
+/* xorshift64* */
+static size_t draw_below(size_t n)
+{
+    seed ^= seed >> 12;
+    seed ^= seed << 25;
+    seed ^= seed >> 27;
+    return (size_t)((seed * UINT64_C(2685821657736338717)) >> 33) % n;
+}
 
 static void die(const char *what)
 {
@@ -196,7 +206,7 @@ static void run(struct wspeer *p, pid_t wsprd, const char *text, long blocks,
         enum kind order[KINDS] = {QUIET, REFUSED, ASSOCIATED};
 
         for (int k = KINDS - 1; k > 0; k--) {
-            int other = (int)(random() % (k + 1));
+            int other = (int)draw_below((size_t)k + 1);
             enum kind t = order[k];
 
             order[k] = order[other];
@@ -233,7 +243,7 @@ static double median_of_draw(const double *v, size_t n)
     double drawn[BLOCKS_MAX];
 
     for (size_t i = 0; i < n; i++)
-        drawn[i] = v[(size_t)random() % n];
+        drawn[i] = v[draw_below(n)];
     return quantile(drawn, n, 0.5);
 }
 
@@ -307,7 +317,7 @@ int main(int argc, char **argv)
     shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (shared == MAP_FAILED || blocks < 1 || blocks > BLOCKS_MAX || rate < 1)
         die("usage: wspr-bench-associate [BLOCKS [RATE]]");
-    srandom((unsigned)measure_now());
+    seed = measure_now() | 1;
     if (!rig_sampled_start(&service, NULL, endpoint, sizeof endpoint) ||
         !rig_wsprd_start(&wsprd, NULL, (const char *const[]){"-no-embedded", NULL}))
         die("nothing to measure");
