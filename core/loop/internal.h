@@ -18,6 +18,8 @@
 #define LOOP_SPARES    16    /* output blocks kept for reuse per worker */
 #define LOOP_SPARE_MAX 65536 /* larger ones are freed */
 
+#define LOOP_PIPE_MAX 262144 /* bytes under way to one end of a pair of sockets in memory */
+
 struct loop_block {
     uint8_t *base;
     size_t cap;
@@ -40,6 +42,7 @@ struct loop_worker {
     struct list later; /* struct loop_task */
     struct list flush; /* struct loop_sock by flush_node */
     struct list reap;  /* struct loop_task */
+    struct list pipes; /* struct loop_sock by pipe_node */
 
     struct wheel wheel;
     int timer_fd;
@@ -105,6 +108,11 @@ struct loop_sock {
     bool fill_wanted;
     bool above_low;
     bool shutdown_wanted, shutdown_done;
+    bool memory;            /* no descriptor: pipe.c */
+    bool pipe_ended;        /* nothing comes after what is in the pipe */
+    struct loop_sock *peer; /* NULL: a descriptor, or gone */
+    struct list pipe_node;
+    struct buf pipe; /* under way to this end */
     struct event read_ev, write_ev;
     struct buf in;
     struct buf out;
@@ -147,8 +155,24 @@ void loop_sock_deliver_kept(struct loop_sock *s);
 /* Enters the socket for the flush at the end of the turn, if it can send. */
 void loop_sock_mark(struct loop_sock *s);
 void loop_sock_flush(struct loop_sock *s);
-/* Gives the block of an empty output buffer back to the worker. */
-void loop_sock_out_give(struct loop_sock *s);
+/* Gives the block of an empty buffer back to the worker. */
+void loop_block_give(struct loop_worker *w, struct buf *b);
+/* Bytes that were read into p, or the end. */
+void loop_sock_take_input(struct loop_sock *s, uint8_t *p, size_t n);
+void loop_sock_end_of_input(struct loop_sock *s);
+
+/* pipe.c: what the system does for a descriptor */
+
+void loop_pipe_await_read(struct loop_sock *s);
+void loop_pipe_stop_reading(struct loop_sock *s);
+/* Moves up to len bytes of the output; how many, or -1 with errno as send(). */
+ssize_t loop_pipe_send(struct loop_sock *s, size_t len);
+/* The peer gets no more after what is under way. */
+void loop_pipe_end(struct loop_sock *s);
+/* The same as this end is given up. */
+void loop_pipe_cut(struct loop_sock *s);
+/* Delivers what is under way to every end that reads, once. */
+void loop_pipes_run(struct loop_worker *w);
 
 /* dial.c */
 

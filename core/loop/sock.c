@@ -41,6 +41,8 @@ static void sock_shut(struct loop_sock *s)
     loop_task_cancel(&s->later);
     list_remove(&s->flush_node);
     loop_dial_drop(s);
+    if (s->memory)
+        loop_pipe_cut(s);
     if (s->fd >= 0)
         close(s->fd);
     s->fd = -1;
@@ -54,8 +56,9 @@ static void sock_free(void *arg)
     err_done(&s->why);
     buf_done(&s->in);
     buf_reset(&s->out);
-    loop_sock_out_give(s);
+    loop_block_give(s->w, &s->out);
     buf_done(&s->out);
+    buf_done(&s->pipe);
     free(s);
 }
 
@@ -133,6 +136,8 @@ struct loop_sock *loop_sock_make(struct loop_worker *w, const struct loop_sock_o
     buf_init(&s->out, opts->out_max > 0 ? opts->out_max : SOCK_OUT_MAX);
     list_init(&s->node);
     list_init(&s->flush_node);
+    list_init(&s->pipe_node);
+    buf_init(&s->pipe, LOOP_PIPE_MAX);
     loop_timer_init(&s->timer, w, sock_on_timer, s);
     loop_task_init(&s->later, sock_on_later, s);
     loop_task_init(&s->reap, sock_free, s);

@@ -1,5 +1,6 @@
 /*
- * A TCP connection on a worker, never blocking. Worker's thread only.
+ * A connection on a worker, never blocking: TCP, or memory between two objects of the worker.
+ * Worker's thread only.
  *
  * Its owner makes it (dial, or adopt for an accepted descriptor), gets callbacks, and ends with
  * exactly one loop_sock_close() or loop_sock_abort(), also after `closed` was called. Either may be
@@ -78,6 +79,16 @@ int loop_sock_dial(struct loop_worker *w, struct loop_offload *pool, const char 
  */
 int loop_sock_adopt(struct loop_worker *w, int fd, const struct loop_sock_opts *opts,
                     struct loop_sock **ret_sock, struct err *e);
+
+/*
+ * Two sockets that are connected with each other in memory, both up. Each behaves as one end of a
+ * TCP connection does towards its owner: order, limits, back-pressure (at most 256 KiB are under
+ * way, then output stays queued), half-close, the peer's end. Nothing is delivered from inside a
+ * call of the other end. They have no addresses. WSPR_ENOMEM.
+ */
+int loop_sock_pair(struct loop_worker *w, const struct loop_sock_opts *opts_a,
+                   const struct loop_sock_opts *opts_b, struct loop_sock **ret_a,
+                   struct loop_sock **ret_b, struct err *e);
 
 /* Sends what is queued (within the linger time), then closes the descriptor. */
 void loop_sock_close(struct loop_sock *s);

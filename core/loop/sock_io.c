@@ -2,6 +2,8 @@
  * Input:   recv -> [bytes kept] + worker's read buffer -> data() -> what is left is kept
  * Output:  owner appends to `out` -> flush list -> end of turn: fill(), send(), write event if full
  *
+ * Where a socket has no descriptor pipe.c moves the bytes.
+ *
  * Owners are called from three places only (read event, later task, flush), each of which looks
  * afterwards whether the socket still belongs to somebody. Its memory stays until the reap phase.
  */
@@ -19,7 +21,7 @@
 #define SOCK_DRAIN_MAX  (256u << 10)
 #define SOCK_DRAIN_TIME CLOCK_S
 
-/* The two places that move bytes; a transport of another kind would go here. */
+/* The two places that move bytes of a descriptor. */
 
 /* Reads behind what is kept, into the rest of its block and then into the worker's buffer. */
 static ssize_t sock_recv(struct loop_sock *s, size_t *ret_direct)
@@ -45,9 +47,17 @@ static ssize_t sock_recv(struct loop_sock *s, size_t *ret_direct)
     return readv(s->fd, iov, n);
 }
 
-static ssize_t sock_send(struct loop_sock *s, const void *p, size_t len)
+/* Sends up to len bytes of the output. */
+static ssize_t sock_send(struct loop_sock *s, size_t len)
 {
-    return send(s->fd, p, len, MSG_NOSIGNAL);
+    ssize_t n;
+
+    if (s->memory)
+        return loop_pipe_send(s, len);
+    n = send(s->fd, buf_data(&s->out), len, MSG_NOSIGNAL);
+    if (n > 0)
+        buf_consume(&s->out, (size_t)n);
+    return n;
 }
 
 /* Blocks of output buffers are shared by the sockets of a worker, so that a socket that has nothing
@@ -65,20 +75,17 @@ static void sock_out_take(struct loop_sock *s)
     }
 }
 
-void loop_sock_out_give(struct loop_sock *s)
+void loop_block_give(struct loop_worker *w, struct buf *b)
 {
-    struct loop_worker *w = s->w;
-    struct buf *out = &s->out;
-
-    if (out->base == NULL || out->len > 0)
+    if (b->base == NULL || b->len > 0)
         return;
-    if (out->cap <= LOOP_SPARE_MAX && w->n_spares < LOOP_SPARES) {
-        w->spares[w->n_spares++] = (struct loop_block){out->base, out->cap};
-        out->base = NULL;
-        out->cap = 0;
-        out->off = 0;
+    if (b->cap <= LOOP_SPARE_MAX && w->n_spares < LOOP_SPARES) {
+        w->spares[w->n_spares++] = (struct loop_block){b->base, b->cap};
+        b->base = NULL;
+        b->cap = 0;
+        b->off = 0;
     } else {
-        buf_release(out);
+        buf_release(b);
     }
 }
 
@@ -99,11 +106,9 @@ static void sock_on_writable(evutil_socket_t fd, short what, void *arg)
 
 void loop_sock_no_events(struct loop_sock *s)
 {
-    if (s->reading)
-        event_del(&s->read_ev);
-    if (s->writing)
+    loop_sock_stop_reading(s);
+    if (s->writing && !s->memory)
         event_del(&s->write_ev);
-    s->reading = false;
     s->writing = false;
 }
 
@@ -111,8 +116,9 @@ int loop_sock_await_write(struct loop_sock *s)
 {
     if (s->writing)
         return 0;
-    if (event_assign(&s->write_ev, s->w->base, s->fd, EV_WRITE, sock_on_writable, s) < 0 ||
-        event_add(&s->write_ev, NULL) < 0)
+    if (!s->memory &&
+        (event_assign(&s->write_ev, s->w->base, s->fd, EV_WRITE, sock_on_writable, s) < 0 ||
+         event_add(&s->write_ev, NULL) < 0))
         return WSPR_ESYS;
     s->writing = true;
     return 0;
@@ -122,6 +128,10 @@ int loop_sock_await_read(struct loop_sock *s)
 {
     if (s->reading)
         return 0;
+    if (s->memory) {
+        loop_pipe_await_read(s);
+        return 0;
+    }
     if (event_assign(&s->read_ev, s->w->base, s->fd, EV_READ | EV_PERSIST, sock_on_readable, s) <
             0 ||
         event_add(&s->read_ev, NULL) < 0)
@@ -132,7 +142,9 @@ int loop_sock_await_read(struct loop_sock *s)
 
 void loop_sock_stop_reading(struct loop_sock *s)
 {
-    if (s->reading)
+    if (s->memory)
+        loop_pipe_stop_reading(s);
+    else if (s->reading)
         event_del(&s->read_ev);
     s->reading = false;
 }
@@ -216,7 +228,7 @@ void loop_sock_tell_eof(struct loop_sock *s)
     }
 }
 
-static void sock_end_of_input(struct loop_sock *s)
+void loop_sock_end_of_input(struct loop_sock *s)
 {
     loop_sock_stop_reading(s);
     s->in_eof = true;
@@ -233,6 +245,21 @@ static void sock_drop_input(struct loop_sock *s, size_t n)
         loop_sock_destroy(s);
 }
 
+void loop_sock_take_input(struct loop_sock *s, uint8_t *p, size_t n)
+{
+    if (s->state == SOCK_DRAINING) {
+        sock_drop_input(s, n);
+    } else if (s->in.len == 0) {
+        sock_deliver_fresh(s, p, n);
+    } else {
+        buf_append(&s->in, p, n);
+        if (buf_error(&s->in) != 0)
+            sock_check_kept(s);
+        else
+            loop_sock_deliver_kept(s);
+    }
+}
+
 static void sock_on_readable(evutil_socket_t fd, short what, void *arg)
 {
     struct loop_sock *s = arg;
@@ -245,25 +272,18 @@ static void sock_on_readable(evutil_socket_t fd, short what, void *arg)
         return;
     }
     if (n == 0) {
-        sock_end_of_input(s);
+        loop_sock_end_of_input(s);
         return;
     }
     s->w->stats.reads++;
     s->w->stats.bytes_in += (uint64_t)n;
-    if (s->state == SOCK_DRAINING) {
-        sock_drop_input(s, (size_t)n);
-    } else if (s->in.len == 0) {
-        sock_deliver_fresh(s, s->w->read_buf, (size_t)n);
-    } else {
+    if (s->state != SOCK_DRAINING && s->in.len > 0) {
         size_t first = (size_t)n < direct ? (size_t)n : direct;
 
         buf_commit(&s->in, first);
-        buf_append(&s->in, s->w->read_buf, (size_t)n - first);
-        if (buf_error(&s->in) != 0)
-            sock_check_kept(s);
-        else
-            loop_sock_deliver_kept(s);
+        n -= (ssize_t)first;
     }
+    loop_sock_take_input(s, s->w->read_buf, (size_t)n);
 }
 
 void loop_sock_pause(struct loop_sock *s)
@@ -371,7 +391,7 @@ static bool sock_send_queued(struct loop_sock *s)
             return true;
         }
         want = s->out.len < budget ? s->out.len : budget;
-        n = sock_send(s, buf_data(&s->out), want);
+        n = sock_send(s, want);
         if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
             sock_fail_errno(s, "write", errno);
             return false;
@@ -379,7 +399,6 @@ static bool sock_send_queued(struct loop_sock *s)
         if (n > 0) {
             s->w->stats.writes++;
             s->w->stats.bytes_out += (uint64_t)n;
-            buf_consume(&s->out, (size_t)n);
             budget -= (size_t)n;
         }
         if (n < (ssize_t)want) {
@@ -396,9 +415,12 @@ static bool sock_output_done(struct loop_sock *s)
 {
     struct err e = ERR_INIT;
 
-    loop_sock_out_give(s);
+    loop_block_give(s->w, &s->out);
     if ((s->shutdown_wanted || s->state == SOCK_FLUSHING) && !s->shutdown_done) {
-        shutdown(s->fd, SHUT_WR);
+        if (s->memory)
+            loop_pipe_end(s);
+        else
+            shutdown(s->fd, SHUT_WR);
         s->shutdown_done = true;
     }
     if (s->state != SOCK_FLUSHING)

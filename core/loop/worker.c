@@ -26,6 +26,7 @@
 #include "base/clock.h"
 #include "loop/internal.h"
 
+#define LOOP_PIPE_ROUNDS 8 /* of a turn, for sockets that are connected in memory */
 #define LOOP_POST_MAX    65536
 #define LOOP_LAST_LINGER CLOCK_S /* what closing sockets get when the worker ends */
 
@@ -128,6 +129,7 @@ int loop_worker_new(const struct loop_worker_opts *opts, struct loop_worker **re
     list_init(&w->later);
     list_init(&w->flush);
     list_init(&w->reap);
+    list_init(&w->pipes);
     list_init(&w->socks);
     list_init(&w->posted);
     wheel_init(&w->wheel, (uint64_t)(clock_mono() / CLOCK_MS));
@@ -303,7 +305,7 @@ static void loop_flush_run(struct loop_worker *w)
 static bool loop_has_work(const struct loop_worker *w)
 {
     return !list_empty(&w->later) || !list_empty(&w->flush) || !list_empty(&w->reap) ||
-           !list_empty(&w->wheel.due);
+           !list_empty(&w->pipes) || !list_empty(&w->wheel.due);
 }
 
 /* Has the timer descriptor fire at `at` or before. Waking too early costs little, so a time that
@@ -361,6 +363,11 @@ void loop_worker_turn(struct loop_worker *w, int64_t max_wait)
     }
     loop_tasks_run(w, &w->later);
     loop_flush_run(w);
+    for (unsigned i = 0; i < LOOP_PIPE_ROUNDS && !list_empty(&w->pipes); i++) {
+        loop_pipes_run(w);
+        loop_tasks_run(w, &w->later);
+        loop_flush_run(w);
+    }
     loop_tasks_run(w, &w->reap);
     w->now_known = false;
 }

@@ -5,11 +5,13 @@
  *
  * One turn of the loop:
  *
- *     wait -> socket callbacks, posted calls -> due timers -> later tasks -> flush of sockets ->
- * reap
+ *     wait -> socket callbacks, posted calls -> due timers -> later tasks -> flush of sockets
+ *     -> reap
  *
  * Whatever is queued for a phase while that phase runs is done in the next turn, which then does
- * not wait. No callback of this folder is ever made from inside a function that the owner calls.
+ * not wait. While sockets have something for each other in memory (loop_sock_pair), that is
+ * delivered after the flush, and later tasks and flush come again: a few times, before the reaping.
+ * No callback of this folder is ever made from inside a function that the owner calls.
  */
 #ifndef LOOP_WORKER_H
 #define LOOP_WORKER_H

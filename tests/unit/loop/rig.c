@@ -20,8 +20,9 @@ void rig_nap(long us)
 
 int main(int argc, char **argv)
 {
-    const struct tap_suite suites[] = {suite_timer, suite_worker, suite_offload, suite_sock,
-                                       suite_close, suite_dial,   suite_gone,    suite_listener};
+    const struct tap_suite suites[] = {suite_timer, suite_worker, suite_offload,
+                                       suite_sock,  suite_pipe,   suite_close,
+                                       suite_dial,  suite_gone,   suite_listener};
 
     return tap_main(argc, argv, suites, sizeof suites / sizeof suites[0]);
 }

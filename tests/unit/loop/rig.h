@@ -13,6 +13,7 @@ extern const struct tap_suite suite_timer;
 extern const struct tap_suite suite_worker;
 extern const struct tap_suite suite_offload;
 extern const struct tap_suite suite_sock;
+extern const struct tap_suite suite_pipe;
 extern const struct tap_suite suite_close;
 extern const struct tap_suite suite_dial;
 extern const struct tap_suite suite_gone;
