@@ -216,7 +216,7 @@ static struct rpc_circuit *circuit_new(struct rpc_peer *p, struct err *err)
     list_init(&c->link.node);
     c->link.ready = circuit_link_ready;
     c->expires = security_identity_expires(security_private_public(p->identity));
-    if (rpc_link_get(p->owner->rt, p->endpoint.address, &c->link, err) < 0) {
+    if (rpc_link_get(p->owner->rt, &p->endpoint, &c->link, err) < 0) {
         free(c);
         return NULL;
     }

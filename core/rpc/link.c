@@ -6,6 +6,7 @@
 
 #include "loop/listener.h"
 #include "rpc/runtime_private.h"
+#include "rpc/server_private.h"
 
 #define LINK_FILL  65536         /* bytes sealed per turn of the socket */
 #define LINK_CLOSE (2 * CLOCK_S) /* what is still to be sent at the end may take this long */
@@ -71,6 +72,8 @@ static void link_end(void *arg)
     link_tell(l, NULL, &l->why);
     loop_timer_stop(&l->timer);
     loop_timer_stop(&l->last);
+    if (l->other != NULL)
+        l->other->other = NULL;
     list_remove(&l->node);
     rt->stats.links--;
     err_done(&l->why);
@@ -181,7 +184,8 @@ static int link_up(struct rpc_link *l)
     };
     char name[2 * LOOP_ADDR_TEXT + 32];
 
-    loop_addr_text(loop_sock_local(l->sock), l->local);
+    if (!l->memory)
+        loop_addr_text(loop_sock_local(l->sock), l->local);
     snprintf(name, sizeof name, "(tcp, %s) <-> (tcp, %s)", l->address, l->local);
     opts.name = name;
     l->vif = vc_vif_new(l->rt->pool, &opts, &link_vif_ops, l);
@@ -244,8 +248,13 @@ static struct rpc_link *link_new(struct rpc_runtime *rt, const char *address, bo
     return l;
 }
 
+/* One that was not told to anybody. */
 static void link_discard(struct rpc_link *l)
 {
+    vc_vif_free(l->vif, NULL);
+    if (l->sock != NULL)
+        loop_sock_abort(l->sock);
+    loop_timer_stop(&l->timer);
     list_remove(&l->node);
     l->rt->stats.links--;
     free(l);
@@ -269,7 +278,7 @@ static struct rpc_link *link_find(struct rpc_runtime *rt, const char *address)
     LIST_FOREACH (node, &rt->links) {
         struct rpc_link *l = LIST_OBJECT(node, struct rpc_link, node);
 
-        if (l->dialled && l->server == NULL && !l->over && !l->closing &&
+        if (l->dialled && !l->memory && l->server == NULL && !l->over && !l->closing &&
             strcmp(l->address, address) == 0)
             return l;
     }
@@ -301,13 +310,73 @@ static int link_dial(struct rpc_runtime *rt, const char *address, struct rpc_ser
     return 0;
 }
 
-int rpc_link_get(struct rpc_runtime *rt, const char *address, struct rpc_link_waiter *w,
-                 struct err *err)
+/* The one that leads to the server, or to all at its listener. */
+static struct rpc_link *link_find_memory(const struct rpc_server *server)
 {
-    struct rpc_link *l = rt->stopping ? NULL : link_find(rt, address);
+    LIST_FOREACH (node, &server->rt->links) {
+        struct rpc_link *l = LIST_OBJECT(node, struct rpc_link, node), *other = l->other;
 
+        if (l->dialled && other != NULL && !l->over && !l->closing && !other->over &&
+            !other->closing &&
+            (server->shared != NULL ? other->listener == server->shared : other->server == server))
+            return l;
+    }
+    return NULL;
+}
+
+/* Makes the dialled link to a server of this runtime, and its other end. */
+static int link_pair(struct rpc_server *server, const char *address, struct rpc_link **ret_link,
+                     struct err *err)
+{
+    struct rpc_runtime *rt = server->rt;
+    struct rpc_link *l = link_new(rt, address, true);
+    struct rpc_link *other = l != NULL ? link_new(rt, address, false) : NULL;
+    struct loop_sock_opts opts = link_sock_opts, others = link_sock_opts;
+
+    if (other == NULL)
+        goto no_memory;
+    opts.arg = l;
+    others.arg = other;
+    if (loop_sock_pair(rt->worker, &opts, &others, &l->sock, &other->sock, NULL) < 0)
+        goto no_memory;
+    l->memory = other->memory = true;
+    l->other = other;
+    other->other = l;
+    other->server = server->shared == NULL ? server : NULL;
+    other->listener = server->shared;
+    loop_addr_text(rpc_server_bound(server), l->local);
+    loop_addr_text(rpc_server_bound(server), other->local);
+    if (link_up(l) < 0 || link_up(other) < 0)
+        goto no_memory;
+    rt->stats.memory_links++;
+    *ret_link = l;
+    return 0;
+no_memory:
+    if (other != NULL)
+        link_discard(other);
+    if (l != NULL)
+        link_discard(l);
+    return err_set(err, WSPR_ENOMEM, "out of memory");
+}
+
+int rpc_link_get(struct rpc_runtime *rt, const struct naming_endpoint *ep,
+                 struct rpc_link_waiter *w, struct err *err)
+{
+    struct rpc_server *own = rt->stopping || rt->tcp_only ? NULL : rpc_server_at(rt, ep);
+    struct rpc_link *l = NULL;
+    int r;
+
+    if (own != NULL)
+        l = link_find_memory(own);
+    else if (!rt->stopping)
+        l = link_find(rt, ep->address);
+    if (l == NULL && own != NULL && rt->stats.links < rt->limits.links) {
+        r = link_pair(own, ep->address, &l, err);
+        if (r < 0)
+            return r;
+    }
     if (l == NULL)
-        return link_dial(rt, address, NULL, w, err);
+        return link_dial(rt, ep->address, NULL, w, err);
     list_push_back(&l->waiters, &w->node);
     if (l->vif != NULL && !loop_task_queued(&l->tell))
         loop_worker_later(rt->worker, &l->tell);
@@ -346,7 +415,6 @@ int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
         return r;
     }
     if (link_up(l) < 0) {
-        loop_sock_abort(l->sock);
         link_discard(l);
         return err_set(err, WSPR_ENOMEM, "out of memory");
     }

@@ -1,9 +1,13 @@
 /*
- * Links: a TCP connection with the stream engine on it. The runtime keeps them, dialled ones keyed
- * by address, so that circuits to one address share one connection.
+ * Links: a connection with the stream engine on it. The runtime keeps them, dialled ones keyed by
+ * address, so that circuits to one address share one connection.
  *
  *     socket --data--> vc_vif_input            vc_vif_output <--fill-- socket
  *     vif --work--> offload pool --done--> vc_job_done
+ *
+ * The way to a server of this runtime does not leave the process: two links, the dialled one and
+ * the accepted one, whose sockets are connected in memory. Nothing else is different about them:
+ * what goes over is what would go over TCP, handshakes included.
  *
  * Internal to core/rpc. Worker's thread.
  */
@@ -16,6 +20,7 @@
 #include "rpc/runtime.h"
 #include "vc/vif.h"
 
+struct naming_endpoint;
 struct rpc_link;
 struct rpc_listener;
 struct rpc_server;
@@ -41,18 +46,21 @@ struct rpc_link {
     struct loop_task end;    /* takes the link apart */
     struct err why;          /* reason of the end */
     bool dialled;
-    bool closing; /* ends when all is sent */
+    bool memory;            /* leads to a server of this runtime without TCP */
+    struct rpc_link *other; /* then the other end; NULL: it is gone */
+    bool closing;           /* ends when all is sent */
     bool over;
     char local[LOOP_ADDR_TEXT];
     char address[]; /* as dialled, or the peer's */
 };
 
 /*
- * The dialled link to an address; a new one is dialled if there is none. The waiter is told later,
- * never from inside this call. WSPR_ENOMEM.
+ * The dialled link to the address of an endpoint; a new one is dialled if there is none. If the
+ * endpoint is that of a server of this runtime (address and routing id), a link in memory. The
+ * waiter is told later, never from inside this call. WSPR_ENOMEM.
  */
-int rpc_link_get(struct rpc_runtime *rt, const char *address, struct rpc_link_waiter *w,
-                 struct err *err);
+int rpc_link_get(struct rpc_runtime *rt, const struct naming_endpoint *ep,
+                 struct rpc_link_waiter *w, struct err *err);
 /*
  * Dials a link of its own, which rpc_link_get() does not give to others, for the server that
  * accepts the circuits that come through it. The waiter is told as above. WSPR_ENOMEM.

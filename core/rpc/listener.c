@@ -114,6 +114,11 @@ const char *rpc_listener_address(const struct rpc_listener *l)
     return l->address;
 }
 
+const struct loop_addr *rpc_listener_bound(const struct rpc_listener *l)
+{
+    return loop_listener_addr(l->socket);
+}
+
 int rpc_server_listen_shared(struct rpc_server *s, struct rpc_listener *l,
                              const char **ret_endpoint, struct err *err)
 {

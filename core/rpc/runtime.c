@@ -148,6 +148,7 @@ int rpc_runtime_new(const struct rpc_runtime_opts *opts, struct rpc_runtime **re
     rt->worker = opts->worker;
     rt->offload = opts->offload;
     rt->log = opts->log;
+    rt->tcp_only = opts->tcp_only;
     rt->jobs = (struct rpc_jobs){rt->worker, rt->offload, 0, runtime_job_back, rt};
     rt->limits = opts->limits;
     limits_complete(&rt->limits);

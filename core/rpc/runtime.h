@@ -29,6 +29,7 @@ struct rpc_limits {
 };
 
 struct rpc_stats {
+    uint64_t memory_links; /* ways to servers of our own, without TCP; not among the dials */
     uint64_t dials, handshakes, handshakes_failed, legacy_peers; /* handshakes: done, both sides */
     uint64_t calls_started, calls_done, calls_failed, calls_cancelled;
     uint64_t served, serve_errors;
@@ -47,6 +48,7 @@ struct rpc_runtime_opts {
     struct security_trust *trust;      /* referenced */
     const struct log *log;             /* borrowed */
     bool legacy_peers;
+    bool tcp_only;            /* reach servers of our own over TCP, too (tests) */
     struct rpc_limits limits; /* zeros: defaults */
 };
 

@@ -33,6 +33,7 @@ struct rpc_runtime {
     struct list links;   /* struct rpc_link */
     struct list servers; /* struct rpc_server */
     struct loop_timer sweep;
+    bool tcp_only;
     bool stopping;
     struct rpc_jobs jobs; /* handshake steps that are out */
     void (*stopped)(void *arg);
@@ -61,6 +62,8 @@ void rpc_client_sweep(struct rpc_client *client, int64_t now);
  * alone. */
 int rpc_server_accept_vc(struct rpc_server *server, struct vc *vc, bool shared, struct span src,
                          struct vc_accept *ret_how, struct err *err);
+/* Of server.c: the server of this runtime that is at this endpoint, or NULL. */
+struct rpc_server *rpc_server_at(struct rpc_runtime *rt, const struct naming_endpoint *ep);
 /* Of listener.c: the server that a peer wants. */
 int rpc_listener_find(struct rpc_listener *listener, struct span dst,
                       struct rpc_server **ret_server, struct err *err);

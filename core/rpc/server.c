@@ -2,6 +2,7 @@
 #include "rpc/server.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "rpc/link.h"
@@ -158,6 +159,38 @@ int rpc_server_listen(struct rpc_server *s, const char *address, const char **re
     }
     *ret_endpoint = s->endpoint;
     return 0;
+}
+
+const struct loop_addr *rpc_server_bound(const struct rpc_server *s)
+{
+    if (s->shared != NULL)
+        return rpc_listener_bound(s->shared);
+    return s->listener != NULL ? loop_listener_addr(s->listener) : NULL;
+}
+
+/* Whether a peer that dials the address gets to the socket of the server. */
+static bool server_listens_at(const struct rpc_server *s, const char *address)
+{
+    const struct loop_addr *bound = rpc_server_bound(s);
+    char text[LOOP_ADDR_TEXT];
+
+    if (bound == NULL)
+        return false;
+    return strcmp(loop_addr_text(bound, text), address) == 0 ||
+           (s->shared != NULL && strcmp(rpc_listener_address(s->shared), address) == 0);
+}
+
+struct rpc_server *rpc_server_at(struct rpc_runtime *rt, const struct naming_endpoint *ep)
+{
+    if (strcmp(ep->protocol, "tcp") != 0)
+        return NULL;
+    LIST_FOREACH (node, &rt->servers) {
+        struct rpc_server *s = LIST_OBJECT(node, struct rpc_server, node);
+
+        if (naming_rid_equal(&s->rid, &ep->rid))
+            return !s->stopping && server_listens_at(s, ep->address) ? s : NULL;
+    }
+    return NULL;
 }
 
 /* ---- life ---- */

@@ -107,7 +107,11 @@ struct rpc_scall {
 int rpc_scall_new(struct rpc_scircuit *circuit, struct vc_flow *flow);
 void rpc_scall_drop(struct rpc_scall *call); /* ends it without a word to anybody but the method */
 void rpc_scall_free_spare(struct rpc_server *server);
+/* Of listener.c. */
+const struct loop_addr *rpc_listener_bound(const struct rpc_listener *listener);
 /* Of server.c. */
+/* The socket that it listens at directly, alone or with others; NULL: none. */
+const struct loop_addr *rpc_server_bound(const struct rpc_server *server);
 void rpc_server_check_stopped(struct rpc_server *server);
 
 /* The server's direct endpoint is at this address; what it publishes is found there. */
