@@ -92,6 +92,7 @@ void rig_init(struct rig *r, const struct rig_opts *opts)
         .log = &r->log,
         .limits = opts->limits,
         .legacy_peers = opts->legacy_peers,
+        .tcp_only = opts->tcp_only,
     };
 
     *r = (struct rig){.log = {getenv("RPC_TEST_LOG") != NULL ? 2 : -1, LOG_LEVEL_DEBUG}};

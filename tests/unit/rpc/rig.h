@@ -33,6 +33,7 @@ struct rig_opts {
     struct rpc_limits limits;
     bool offload;
     bool legacy_peers;
+    bool tcp_only;
 };
 
 /* Ends the program if it cannot be made. */

@@ -9,14 +9,18 @@ void twin_init(struct twin *t, const struct twin_opts *opts)
     struct rig_opts c = {.limits = opts->client, .offload = opts->offload};
     struct rig_opts s = {.limits = opts->server, .offload = opts->offload};
 
-    *t = (struct twin){0};
+    s.tcp_only = opts->tcp_only;
+    *t = (struct twin){.own = opts->own};
     rig_ids_init(&t->ids);
     c.identity = t->ids.client;
     c.trust = s.trust = t->ids.trust;
     s.identity = t->ids.server;
     rig_init(&t->s, &s);
     c.w = t->s.w;
-    rig_init(&t->c, &c);
+    if (t->own)
+        t->c = t->s;
+    else
+        rig_init(&t->c, &c);
     object_init(&t->object, t->ids.trust);
     t->server = rig_serve(&t->s, &t->object.dispatcher, t->endpoint);
     snprintf(t->name, sizeof t->name, "%s//x", t->endpoint);
@@ -26,7 +30,8 @@ void twin_done(struct twin *t)
 {
     if (t->server != NULL)
         rig_stop(&t->s, t->server, 0);
-    rig_done(&t->c, false);
+    if (!t->own)
+        rig_done(&t->c, false);
     rig_done(&t->s, true);
     object_done(&t->object);
     rig_ids_done(&t->ids);
@@ -45,7 +50,7 @@ void twin_start(struct twin *t, struct tcall *c, const char *method, const struc
         .method = method,
         .args = arg,
         .n_args = arg != NULL ? 1 : 0,
-        .opts = {.n_results = n_results, .streaming = streaming},
+        .opts = {.n_results = n_results, .streaming = streaming, .identity = t->ids.client},
     };
 
     tcall_init(c);

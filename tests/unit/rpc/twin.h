@@ -1,4 +1,5 @@
-/* A client and a server, each with a runtime of its own, over loopback on one worker. */
+/* A client and a server, each with a runtime of its own, over loopback on one worker; or, with
+ * `own`, both of one runtime, which then reaches its own server in memory. */
 #ifndef TESTS_UNIT_RPC_TWIN_H
 #define TESTS_UNIT_RPC_TWIN_H
 
@@ -9,6 +10,7 @@
 struct twin {
     struct rig_ids ids;
     struct rig c, s;
+    bool own;
     struct object object;
     struct rpc_server *server; /* NULL once it is stopped */
     char endpoint[256];
@@ -18,6 +20,8 @@ struct twin {
 struct twin_opts {
     struct rpc_limits client, server;
     bool offload;
+    bool own;
+    bool tcp_only; /* with own: over loopback all the same */
 };
 
 void twin_init(struct twin *t, const struct twin_opts *opts);
