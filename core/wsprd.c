@@ -195,6 +195,7 @@ static int start_runtime(struct daemon *d, struct err *err)
         .offload = d->offload,
         .log = &d->log,
         .legacy_peers = d->settings.legacy_peers,
+        .tcp_only = d->settings.tcp_only,
         .limits = {.peer_timeout = d->settings.peer_timeout},
     };
     int r = identity_of_daemon(d->settings.state_dir, &d->log, &d->identity, &d->trust, err);

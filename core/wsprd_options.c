@@ -46,6 +46,10 @@ static const struct config_option option_rows[] = {
      "so is a service, relay or caller whose system acknowledges nothing for\n"
      "so long, or which takes nothing of what waits for it",
      CLOCK_S, 86400 * CLOCK_S},
+    {"tcp-only", CONFIG_BOOL, AT(tcp_only), "false", NULL,
+     "reach what is served by this very process over TCP, too, as from\n"
+     "anywhere else: for looking at the traffic, and for tests",
+     0, 0},
     {"no-embedded", CONFIG_BOOL, AT(no_embedded), "false", NULL,
      "without roots of names: do not run a mount table and the\nsample service inside", 0, 0},
     {"state-dir", CONFIG_STRING, AT(state_dir), "", "DIR",

@@ -28,6 +28,7 @@ struct wsprd_settings {
     int64_t bless_lifetime;
     bool test_identities;
     bool no_embedded;
+    bool tcp_only;
     bool legacy_peers;
     bool strict_utf8;
     int64_t verbosity;

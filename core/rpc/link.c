@@ -331,12 +331,12 @@ static int link_pair(struct rpc_server *server, const char *address, struct rpc_
     struct rpc_runtime *rt = server->rt;
     struct rpc_link *l = link_new(rt, address, true);
     struct rpc_link *other = l != NULL ? link_new(rt, address, false) : NULL;
-    struct loop_sock_opts opts = link_sock_opts, others = link_sock_opts;
+    struct loop_sock_opts opts, others;
 
     if (other == NULL)
         goto no_memory;
-    opts.arg = l;
-    others.arg = other;
+    opts = link_sock_opts(l);
+    others = link_sock_opts(other);
     if (loop_sock_pair(rt->worker, &opts, &others, &l->sock, &other->sock, NULL) < 0)
         goto no_memory;
     l->memory = other->memory = true;

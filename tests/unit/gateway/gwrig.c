@@ -38,6 +38,10 @@ static void init_service(struct gw *g, const struct gw_opts *opts)
 {
     struct rig_opts o = {.w = g->w, .offload = opts->offload};
 
+#ifdef SERVE_OVER_TCP
+    o.tcp_only = true;
+#endif
+
     rig_ids_init(&g->ids);
     o.trust = g->ids.trust;
     o.identity = g->ids.server;

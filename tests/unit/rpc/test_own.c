@@ -108,14 +108,14 @@ static void another_routing_id(void)
     TAP_IS(naming_endpoint_parse(span_str(t.endpoint + 1), &ep, NULL) == 0);
     ep.rid = rid;
     naming_endpoint_text(&ep, text);
-    snprintf(t.name, sizeof t.name, "/%s//x", text);
+    snprintf(t.name, sizeof t.name, "/%.280s//x", text);
     echo(&t, ""); /* its server does not look at the routing id: as ever */
     TAP_IS(twin_stats(&t)->memory_links == 1 && twin_stats(&t)->dials == 1);
     /* The routing id of the server at an address where it is not. */
     TAP_IS(naming_endpoint_parse(span_str(t.endpoint + 1), &ep, NULL) == 0);
     snprintf(ep.address, sizeof ep.address, "127.0.0.1:1");
     naming_endpoint_text(&ep, text);
-    snprintf(t.name, sizeof t.name, "/%s//x", text);
+    snprintf(t.name, sizeof t.name, "/%.280s//x", text);
     snprintf(want, sizeof want, "connection refused");
     {
         struct tcall c;
