@@ -62,6 +62,8 @@ static void table_done(struct table *t)
 {
     rig_stop(&t->s, t->server, 0);
     mounttable_free(t->mt);
+    while (loop_worker_stats(t->s.w)->jobs_out > 0)
+        loop_worker_turn(t->s.w, CLOCK_MS); /* a look at the access file was under way */
     rig_done(&t->c, false);
     rig_done(&t->s, true);
     rig_ids_done(&t->ids);
