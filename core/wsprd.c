@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "config/roots.h"
 #include "config/setup.h"
 #include "gateway/accounts.h"
@@ -23,6 +24,7 @@
 #include "gateway/plugin_set.h"
 #include "loop/offload.h"
 #include "loop/signal.h"
+#include "loop/timer.h"
 #include "loop/worker.h"
 #include "rpc/client.h"
 #include "rpc/resolve.h"
@@ -36,8 +38,9 @@
 #include "wsprd_counters.h"
 #include "wsprd_options.h"
 
-#define EXIT_USAGE 2
-#define STOP_GRACE (2 * CLOCK_S) /* for calls that the embedded service still serves */
+#define EXIT_USAGE  2
+#define TIDY_PERIOD (5 * CLOCK_S)
+#define STOP_GRACE  (2 * CLOCK_S) /* for calls that the embedded service still serves */
 
 struct daemon {
     struct wsprd_settings settings;
@@ -55,6 +58,8 @@ struct daemon {
     struct embedded *embedded; /* NULL with -no-embedded, or if there are roots */
     struct accounts *accounts;
     struct gateway *gateway;
+    struct loop_timer tidy;
+    size_t free_memory; /* when tidy() looked last */
     bool stopping;
 };
 
@@ -196,7 +201,9 @@ static int start_runtime(struct daemon *d, struct err *err)
         .log = &d->log,
         .legacy_peers = d->settings.legacy_peers,
         .tcp_only = d->settings.tcp_only,
-        .limits = {.peer_timeout = d->settings.peer_timeout},
+        .limits = {.peer_timeout = d->settings.peer_timeout,
+                   .vc_idle = d->settings.circuit_idle,
+                   .in_total = (uint64_t)d->settings.max_input << 20},
     };
     int r = identity_of_daemon(d->settings.state_dir, &d->log, &d->identity, &d->trust, err);
 
@@ -359,6 +366,13 @@ static int start_gateway(struct daemon *d, struct err *err)
     return r;
 }
 
+static void tidy(void *arg)
+{
+    struct daemon *d = arg;
+
+    mem_give_back(&d->free_memory);
+}
+
 static int start(struct daemon *d, struct err *err)
 {
     int r = loop_worker_new(NULL, &d->worker, err);
@@ -381,6 +395,10 @@ static int start(struct daemon *d, struct err *err)
         r = start_accounts(d, err);
     if (r == 0)
         r = start_gateway(d, err);
+    if (r == 0) {
+        loop_timer_init(&d->tidy, d->worker, tidy, d);
+        loop_timer_start_every(&d->tidy, TIDY_PERIOD);
+    }
     return r;
 }
 

@@ -79,7 +79,8 @@ static const struct counter rpc_counters[] = {
     RPC(discharge_hits),  RPC(discharges_dropped),
     RPC(mounts),          RPC(mounts_failed),
     RPC(unmounts),        RPC(vcs),
-    RPC(links),           RPC(calls),
+    RPC(links),           RPC(err_input),
+    RPC(in_bytes),        RPC(calls),
     RPC(serving),         RPC(names),
 };
 

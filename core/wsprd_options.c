@@ -38,6 +38,10 @@ static const struct config_option option_rows[] = {
      "calls of its objects that one page may leave unanswered", 1, 1000000},
     {"max-output", CONFIG_INT, AT(max_output), "512", "MIB",
      "what may wait to be sent to all pages; beyond it the one with most ends", 1, 1 << 20},
+    {"max-input", CONFIG_INT, AT(max_input), "512", "MIB",
+     "what may be kept of calls, both ways, that are not answered or not all\n"
+     "here yet; what passes it fails",
+     1, 1 << 20},
     {"page-timeout", CONFIG_DURATION, AT(page_timeout), "60s", "TIME",
      "a page that sends nothing for so long, not even answers to pings, is\n"
      "gone; pings come after five sixths of it",
@@ -50,6 +54,9 @@ static const struct config_option option_rows[] = {
      "reach what is served by this very process over TCP, too, as from\n"
      "anywhere else: for looking at the traffic, and for tests",
      0, 0},
+    {"circuit-idle", CONFIG_DURATION, AT(circuit_idle), "60s", "TIME",
+     "how long a circuit to a service is kept when nobody uses it", 100 * CLOCK_MS,
+     86400 * CLOCK_S},
     {"no-embedded", CONFIG_BOOL, AT(no_embedded), "false", NULL,
      "without roots of names: do not run a mount table and the\nsample service inside", 0, 0},
     {"state-dir", CONFIG_STRING, AT(state_dir), "", "DIR",

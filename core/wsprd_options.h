@@ -15,8 +15,8 @@ struct wsprd_settings {
     int64_t port;
     const char *vproxy, *peer_listen, *peer_advertise;
     int64_t max_servers, max_names, max_pending;
-    int64_t max_output;
-    int64_t page_timeout, peer_timeout;
+    int64_t max_output, max_input;
+    int64_t page_timeout, peer_timeout, circuit_idle;
     const char *plugin_dir;
     const char *plugins, *optional_plugins, *deny_plugins;
     const char *config;

@@ -3,6 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
+#ifdef HAVE_MALLOC_TRIM
+#include <malloc.h>
+#endif
+
+#define MEM_WORTH (1u << 20) /* less is left where it is */
 
 char *mem_strndup(const char *s, size_t len)
 {
@@ -29,6 +34,21 @@ void mem_wipe(void *p, size_t len)
 {
     if (p != NULL)
         explicit_bzero(p, len);
+}
+
+void mem_give_back(size_t *known)
+{
+#ifdef HAVE_MALLOC_TRIM
+    struct mallinfo2 info = mallinfo2();
+
+    /* Free memory stays in the count when its pages are given back. */
+    if (info.fordblks > *known + MEM_WORTH)
+        malloc_trim(0);
+    if (info.fordblks > *known + MEM_WORTH || info.fordblks < *known)
+        *known = info.fordblks;
+#else
+    (void)known;
+#endif
 }
 
 int mem_equal_secret(const void *a, const void *b, size_t len)

@@ -19,8 +19,9 @@
 #include "vom/json_in.h"
 #include "vom/json_out.h"
 
-#define CALL_ARENA_MAX (64 * 1024 * 1024)
-#define CALL_TEXT_KEEP (1024 * 1024) /* a larger buffer for text is given back */
+#define CALL_ARENA_MAX  (64 * 1024 * 1024)
+#define CALL_ARGS_SMALL 4096          /* bytes of arguments that may stay as long as the call */
+#define CALL_TEXT_KEEP  (1024 * 1024) /* a larger buffer for text is given back */
 
 struct wspr_call {
     struct list node;      /* in conn->calls */
@@ -32,6 +33,7 @@ struct wspr_call {
     struct span name, method; /* in the arena */
     struct wspr_spans args;
     struct arena arena;
+    struct arena texts;                /* of large arguments, until they are converted */
     struct security_private *identity; /* that it was started under; NULL: the runtime's */
     struct sig_wait wait;
     bool waiting;   /* for the signature */
@@ -53,11 +55,20 @@ struct wspr_call {
 
 /* ---- the end ---- */
 
+/* The texts of the arguments are not needed any more; large ones go. */
+static void call_drop_args(struct wspr_call *call)
+{
+    call->conn->call_bytes -= call->texts.used;
+    call->args = (struct wspr_spans){0};
+    arena_done(&call->texts);
+}
+
 static void call_free(struct wspr_call *call)
 {
     struct wspr_conn *c = call->conn;
 
     list_remove(&call->node);
+    call_drop_args(call);
     c->call_bytes -= call->arena.used;
     wspr_signature_unref(call->sig);
     security_private_unref(call->identity);
@@ -402,10 +413,14 @@ static void call_signature(struct sig_wait *w, const struct wspr_signature *sig,
             r = call_convert(call, &stage, &e);
         }
     }
-    if (r < 0)
+    if (r < 0) {
         call_prepare_failed(call, &e, stage);
-    else
-        rpc_call_start(call->rpc, (uint32_t)call->args.n);
+    } else {
+        uint32_t n = (uint32_t)call->args.n;
+
+        call_drop_args(call);
+        rpc_call_start(call->rpc, n);
+    }
     err_done(&e);
 }
 
@@ -413,12 +428,19 @@ static void call_signature(struct sig_wait *w, const struct wspr_signature *sig,
 
 static int copy_args(struct wspr_call *call, const struct wspr_spans *args)
 {
+    struct arena *arena = &call->arena;
+    size_t total = 0;
+
+    for (size_t i = 0; i < args->n; i++)
+        total += args->items[i].len;
+    if (total > CALL_ARGS_SMALL)
+        arena = &call->texts;
     call->args.n = args->n;
-    call->args.items = arena_alloc(&call->arena, args->n * sizeof *args->items);
+    call->args.items = arena_alloc(arena, args->n * sizeof *args->items);
     if (call->args.items == NULL)
         return WSPR_ENOMEM;
     for (size_t i = 0; i < args->n; i++) {
-        struct span s = arena_copy(&call->arena, span_of(args->items[i].p, args->items[i].len));
+        struct span s = arena_copy(arena, span_of(args->items[i].p, args->items[i].len));
 
         if (s.p == NULL)
             return WSPR_ENOMEM;
@@ -460,6 +482,7 @@ int wspr_call_start(struct wspr_host *host, struct wspr_conn *conn, const struct
     list_push_back(&conn->calls, &call->node);
     loop_task_init(&call->task, call_task, call);
     arena_init(&call->arena, CALL_ARENA_MAX);
+    arena_init(&call->texts, CALL_ARENA_MAX);
     buf_init(&call->results, conn->gw->limits.out_hard);
     call->conn = conn;
     call->arg = arg;
@@ -469,7 +492,7 @@ int wspr_call_start(struct wspr_host *host, struct wspr_conn *conn, const struct
     call->name = arena_copy(&call->arena, span_of(name->p, name->len));
     call->method = arena_copy(&call->arena, span_of(method->p, method->len));
     r = copy_args(call, args);
-    conn->call_bytes += call->arena.used;
+    conn->call_bytes += call->arena.used + call->texts.used;
     if (call->name.p == NULL || call->method.p == NULL)
         r = WSPR_ENOMEM;
     if (r == 0 && conn->call_bytes > conn->gw->limits.calls_per_conn)

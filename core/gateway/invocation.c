@@ -375,6 +375,7 @@ static void invoker_invoke(void *object, struct rpc_scall *call, const struct rp
     r = may_invoke(server, &e);
     if (r == 0)
         r = write_args(&server->gw->text, call, args, n_args, &len, &e);
+    rpc_scall_drop_args(call); /* the page has them from here, and all the time that it wants */
     if (r == 0 && (inv = inv_new(server, call)) == NULL)
         r = err_set(&e, WSPR_ENOMEM, "out of memory");
     if (r < 0)

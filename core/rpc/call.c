@@ -20,6 +20,7 @@
 #include "base/quote.h"
 #include "rpc/call_private.h"
 #include "rpc/header.h"
+#include "rpc/input.h"
 #include "security/caveat.h"
 #include "security/identity.h"
 #include "vom/wiretypes.h"
@@ -103,6 +104,7 @@ static void call_release(struct rpc_call *c)
     security_identity_unref(c->server);
     c->server = NULL;
     err_done(&c->err);
+    rpc_input_count(client->rt, &c->counted, 0);
     client->n_calls--;
     client->rt->stats.calls--;
     if (client->n_spare >= RPC_SPARE_CALLS || client->rt->stopping) {

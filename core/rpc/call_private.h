@@ -63,6 +63,7 @@ struct rpc_call {
     struct loop_task task;
     struct loop_task resume;
     size_t held_bytes; /* credit that is withheld meanwhile */
+    size_t counted;    /* of rpc_input_count() */
     struct err err;    /* of the last target, or of the call */
 };
 

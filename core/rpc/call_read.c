@@ -11,6 +11,7 @@
 
 #include "rpc/call_private.h"
 #include "rpc/header.h"
+#include "rpc/input.h"
 
 static void call_flow_eof(void *arg, struct vc_flow *flow, const struct err *why);
 
@@ -146,8 +147,10 @@ static void call_parse_kept(struct rpc_call *c)
 {
     size_t used = call_parse(c, buf_span(&c->in));
 
-    if (c->state == RPC_CALL_OPEN)
-        buf_consume(&c->in, used);
+    if (c->state != RPC_CALL_OPEN)
+        return;
+    buf_consume(&c->in, used);
+    rpc_input_count(c->client->rt, &c->counted, c->in.len);
 }
 
 /* Goes on after RPC_HOLD: what was kept, then the credit for it, then the end if it came. */
@@ -218,6 +221,7 @@ static void call_flow_data(void *arg, struct vc_flow *flow, struct span bytes)
             vc_flow_consumed(flow, used + bytes.len);
         else
             c->held_bytes += used + bytes.len;
+        rpc_input_count(c->client->rt, &c->counted, c->in.len);
     }
     rpc_call_leave(c);
 }

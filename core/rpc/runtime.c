@@ -6,6 +6,7 @@
 #include <gnutls/crypto.h>
 
 #include "rpc/client.h"
+#include "rpc/input.h"
 #include "rpc/link.h"
 #include "rpc/runtime_private.h"
 #include "security/identity.h"
@@ -19,6 +20,7 @@ static const struct rpc_limits rpc_limits_default = {
     .links = 4096,
     .value_max = 16 * 1024 * 1024,
     .queue_max = 32 * 1024 * 1024,
+    .in_total = 512 * 1024 * 1024,
     .vc_idle = 60 * CLOCK_S,
     .handshake_timeout = 60 * CLOCK_S,
     .peer_timeout = 60 * CLOCK_S,
@@ -38,6 +40,8 @@ static void limits_complete(struct rpc_limits *l)
         l->value_max = d->value_max;
     if (l->queue_max == 0)
         l->queue_max = d->queue_max;
+    if (l->in_total == 0)
+        l->in_total = d->in_total;
     if (l->vc_idle == 0)
         l->vc_idle = d->vc_idle;
     if (l->handshake_timeout == 0)
@@ -106,6 +110,7 @@ static void runtime_free(struct rpc_runtime *rt)
 {
     if (rt == NULL)
         return;
+    loop_task_cancel(&rt->relief);
     rpc_client_free(rt->client);
     vc_pool_free(rt->pool);
     vc_tls_free(rt->tls);
@@ -155,6 +160,7 @@ int rpc_runtime_new(const struct rpc_runtime_opts *opts, struct rpc_runtime **re
     list_init(&rt->links);
     list_init(&rt->servers);
     loop_task_init(&rt->stop_task, runtime_stopped, rt);
+    loop_task_init(&rt->relief, rpc_input_relieve, rt);
     loop_timer_init(&rt->sweep, rt->worker, runtime_sweep, rt);
     rt->identity = security_private_ref(opts->identity);
     rt->trust = security_trust_ref(opts->trust);

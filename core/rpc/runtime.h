@@ -18,12 +18,13 @@ struct security_trust;
 struct vc_stats;
 
 struct rpc_limits {
-    uint32_t flows_per_vc;     /* then another circuit is opened */
-    uint32_t calls;            /* of the client, at once */
-    uint32_t links;            /* connections; then accepted ones are dropped */
-    uint32_t value_max;        /* bytes of one value on a flow */
-    uint32_t queue_max;        /* bytes that wait to be sent on one flow */
-    int64_t vc_idle;           /* nanoseconds until an unused circuit is closed */
+    uint32_t flows_per_vc; /* then another circuit is opened */
+    uint32_t calls;        /* of the client, at once */
+    uint32_t links;        /* connections; then accepted ones are dropped */
+    uint32_t value_max;    /* bytes of one value on a flow */
+    uint32_t queue_max;    /* bytes that wait to be sent on one flow */
+    uint64_t in_total;     /* bytes of calls that are kept, together; then those with most fail */
+    int64_t vc_idle;       /* nanoseconds until an unused circuit is closed */
     int64_t handshake_timeout; /* nanoseconds */
     int64_t peer_timeout; /* nanoseconds until a peer that acknowledges or takes nothing is gone */
 };
@@ -38,6 +39,8 @@ struct rpc_stats {
     uint64_t discharge_hits, discharges_dropped; /* sent from memory; refused with a call */
     uint64_t mounts, mounts_failed, unmounts;    /* of publishers */
     uint64_t vcs, links;                         /* now */
+    uint64_t err_input;                          /* calls that failed because of in_total */
+    uint64_t in_bytes;                           /* now: kept of calls, see in_total */
     uint64_t calls, serving, names;              /* now: of the client, of servers; published */
 };
 

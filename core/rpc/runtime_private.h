@@ -39,6 +39,7 @@ struct rpc_runtime {
     void (*stopped)(void *arg);
     void *stopped_arg;
     struct loop_task stop_task;
+    struct loop_task relief; /* of rpc_input_count() */
 };
 
 /* A routing id at random. WSPR_ECRYPTO. */

@@ -6,6 +6,7 @@
 
 #include "base/clock.h"
 #include "naming/name.h"
+#include "rpc/input.h"
 #include "rpc/server_private.h"
 #include "security/acl.h"
 #include "security/identity.h"
@@ -42,6 +43,7 @@ static struct rpc_scall *scall_alloc(struct rpc_server *s)
     buf_init(&c->in, (size_t)value_max + 65536);
     buf_init(&c->out, (size_t)value_max + 65536);
     arena_init(&c->arena, (size_t)value_max * 4);
+    arena_init(&c->bodies, (size_t)value_max * 4);
     arena_init(&c->item, (size_t)value_max * 2);
     loop_timer_init(&c->timer, s->rt->worker, rpc_scall_deadline, c);
     loop_task_init(&c->task, rpc_scall_take_up, c);
@@ -55,6 +57,7 @@ static void scall_destroy(struct rpc_scall *c)
     buf_done(&c->in);
     buf_done(&c->out);
     arena_done(&c->arena);
+    arena_done(&c->bodies);
     arena_done(&c->item);
     free(c);
 }
@@ -98,6 +101,7 @@ static void scall_recycle(struct rpc_scall *c)
     buf_recycle(&c->in);
     buf_recycle(&c->out);
     arena_reset(&c->arena);
+    arena_reset(&c->bodies);
     arena_reset(&c->item);
 }
 
@@ -106,6 +110,7 @@ static void scall_release(struct rpc_scall *c)
     struct rpc_server *s = c->server;
 
     list_remove(&c->node);
+    rpc_input_count(s->rt, &c->counted, 0);
     s->n_calls--;
     s->rt->stats.serving--;
     scall_recycle(c);

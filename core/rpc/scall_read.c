@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "naming/name.h"
+#include "rpc/input.h"
 #include "rpc/server_private.h"
 #include "security/identity.h"
 #include "vom/convert.h"
@@ -183,7 +184,7 @@ static int read_arg(struct rpc_scall *c, const struct vom_msg *msg, struct err *
     int r = 0;
 
     /* The argument outlives the bytes that came: it is decoded from a copy. */
-    kept.body = arena_copy(&c->arena, msg->body);
+    kept.body = arena_copy(args_are_raw(c) ? &c->bodies : &c->arena, msg->body);
     if (kept.body.p == NULL)
         return err_set(err, WSPR_ENOMEM, "out of memory");
     if (args_are_raw(c)) {
@@ -352,6 +353,24 @@ void rpc_scall_take_up(void *arg)
     rpc_scall_leave(c);
 }
 
+/*
+ * Tells how much is kept of the call, and gives back what only the arguments needed: the method may
+ * take its time.
+ */
+static void count_kept(struct rpc_scall *c)
+{
+    if (c->running && c->in.len == 0 && c->in.cap > RPC_SCALL_IN_KEEP)
+        buf_release(&c->in);
+    rpc_input_count(c->server->rt, &c->counted, c->in.len + c->arena.used + c->bodies.used);
+}
+
+void rpc_scall_drop_args(struct rpc_scall *c)
+{
+    c->raw = NULL;
+    c->raw_msgs = NULL;
+    arena_reset(&c->bodies);
+}
+
 static void scall_flow_data(void *arg, struct vc_flow *flow, struct span bytes)
 {
     struct rpc_scall *c = arg;
@@ -383,6 +402,8 @@ static void scall_flow_data(void *arg, struct vc_flow *flow, struct span bytes)
         else
             c->held_bytes += all;
     }
+    if (!c->finished)
+        count_kept(c);
     rpc_scall_leave(c);
 }
 

@@ -101,7 +101,10 @@ struct rpc_invoker {
     /* Runs the method with generically decoded arguments; must lead to rpc_scall_finish. */
     void (*invoke)(void *object, struct rpc_scall *call, const struct vom_value *const *args,
                    size_t n_args);
-    /* The same with arguments that are not decoded yet; they live as long as the call. */
+    /*
+     * The same with arguments that are not decoded yet; they live as long as the call, or until
+     * rpc_scall_drop_args().
+     */
     void (*invoke_raw)(void *object, struct rpc_scall *call, const struct rpc_value *args,
                        size_t n_args);
 };
@@ -132,6 +135,8 @@ struct rpc_scall_ops {
 
 void rpc_scall_set_ops(struct rpc_scall *call, const struct rpc_scall_ops *ops, void *arg);
 void rpc_scall_resume(struct rpc_scall *call);
+/* The arguments of invoke_raw are not needed any more: their memory goes while the method runs. */
+void rpc_scall_drop_args(struct rpc_scall *call);
 /* Decodes an item into the declared type of the in-stream; valid until the callback returns. */
 int rpc_scall_item_value(struct rpc_scall *call, const struct rpc_value *v,
                          const struct vom_value **ret, struct err *err);

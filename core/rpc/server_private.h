@@ -13,7 +13,8 @@
 
 #define RPC_SCALL_ARGS_MAX       256 /* arguments of one call */
 #define RPC_SCALL_DISCHARGES_MAX 64
-#define RPC_SERVER_SPARE         64 /* finished calls whose memory is kept */
+#define RPC_SCALL_IN_KEEP        131072 /* larger buffers go once the arguments are there */
+#define RPC_SERVER_SPARE         64     /* finished calls whose memory is kept */
 
 struct rpc_server {
     struct list node;
@@ -97,8 +98,10 @@ struct rpc_scall {
     struct buf in, out;
     size_t item_at; /* where in out the item begins that is being written */
     size_t held_bytes;
-    struct arena arena; /* as long as the call */
-    struct arena item;  /* as long as one item */
+    size_t counted;      /* of rpc_input_count() */
+    struct arena arena;  /* as long as the call */
+    struct arena bodies; /* of raw arguments, until rpc_scall_drop_args() */
+    struct arena item;   /* as long as one item */
     struct loop_timer timer;
     struct loop_task task;
 };

@@ -480,7 +480,8 @@ int vc_flow_write(struct vc_flow *flow, struct span bytes, struct err *e)
 
     if (flow->state != FLOW_OPEN)
         return err_set(e, WSPR_ECLOSED, "attempt to call Write on Flow that has been Closed");
-    if (vif->queued > l->queue_vif || bytes.len > l->queue_vif - vif->queued)
+    if (vif->queued > l->queue_vif || bytes.len > l->queue_vif - vif->queued ||
+        vif->pool->stats.queued + bytes.len > l->queue_total)
         r = WSPR_ELIMIT;
     else
         r = flow_append(flow, bytes);

@@ -22,6 +22,7 @@ void vc_limits_default(struct vc_limits *ret_limits)
         .queue_soft = 262144,
         .queue_hard = 64 * 1048576,
         .queue_vif = 256 * 1048576,
+        .queue_total = 512 * 1048576,
         .control_queue = 1048576,
         .relay_queue = 8 * 1048576,
         .held = 1048576 + 262144,

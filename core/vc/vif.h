@@ -68,6 +68,7 @@ struct vc_limits {
     size_t queue_soft;       /* bytes queued on a flow from which writes answer VC_FULL; 256 KiB */
     size_t queue_hard;       /* bytes queued on a flow that are never exceeded; 64 MiB */
     size_t queue_vif;        /* the same for all flows of a vif together; 256 MiB */
+    size_t queue_total;      /* the same for all vifs of the pool; 512 MiB */
     size_t control_queue;    /* bytes of control answers waiting for output; 1 MiB */
     size_t relay_queue;      /* bytes waiting in vc_vif_forward(); 8 MiB */
     size_t held;             /* bytes held on a circuit until authentication is done; 1.25 MiB */
@@ -106,7 +107,7 @@ struct vc_stats {
     uint64_t err_handshake;            /* circuits ended: key exchange or authentication failed */
     uint64_t err_timeout;              /* circuits ended: handshake_timeout */
     uint64_t err_linger;               /* flows cut: linger_timeout */
-    uint64_t err_queue;                /* writes refused: queue_hard, queue_vif */
+    uint64_t err_queue;                /* writes refused: queue_hard, queue_vif, queue_total */
     uint64_t err_relay;                /* forwards refused: relay_queue */
     uint64_t err_memory;               /* allocations that failed */
     uint64_t ignored;                  /* messages for circuits or flows that are not there */

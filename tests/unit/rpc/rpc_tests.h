@@ -5,7 +5,7 @@
 #include "tap.h"
 
 #define RPC_CALLS_CASES 14
-#define RPC_LOAD_CASES  9
+#define RPC_LOAD_CASES  11
 #define RPC_LIFE_CASES  16
 #define RPC_OWN_CASES   9
 

@@ -320,6 +320,61 @@ static void more_flows_than_one_circuit(void)
     twin_done(&t);
 }
 
+/* Waits for calls of which some fail, since more came than may be kept of all. */
+static void many_shed(struct twin *t, struct many *m, struct rpc_runtime *keeper)
+{
+    static const char why[] = "too much is kept of all calls together, and most of this one";
+    const struct rpc_stats *stats = rpc_runtime_stats(keeper);
+    unsigned failed = 0;
+
+    TAP_OK(raw_until(t->c.w, all_done, m, 60000), "%u of %u calls have ended", m->done, m->n);
+    for (unsigned i = 0; i < m->n; i++) {
+        if (m->calls[i].err.code == 0)
+            continue;
+        failed++;
+        TAP_OK(strstr(tcall_error(&m->calls[i]), why) != NULL, "%s", tcall_error(&m->calls[i]));
+    }
+    TAP_OK(failed > 0 && failed < m->n, "%u of %u calls failed", failed, m->n);
+    TAP_OK(stats->err_input == failed && stats->in_bytes == 0, "%u failed, %u bytes",
+           (unsigned)stats->err_input, (unsigned)stats->in_bytes);
+}
+
+static void too_much_of_requests(void)
+{
+    struct twin_opts opts = {.server = {.in_total = 4 << 20}};
+    struct many m = many_new(4);
+    size_t size = 2 << 20;
+    char *text = malloc(size);
+    struct vom_value arg;
+    struct twin t;
+
+    TAP_IS(text != NULL);
+    memset(text, 'z', size);
+    arg = vom_value_span(&vom_type_string, span_of(text, size));
+    twin_init(&t, &opts);
+    for (unsigned i = 0; i < m.n; i++)
+        twin_start(&t, &m.calls[i], "Echo", &arg, 1, false);
+    many_shed(&t, &m, t.s.rt);
+    many_free(&m);
+    twin_done(&t);
+    free(text);
+}
+
+static void too_much_of_results(void)
+{
+    struct twin_opts opts = {.client = {.in_total = 4 << 20}};
+    struct vom_value size = vom_value_int(&vom_type_int32, 2 << 20);
+    struct many m = many_new(4);
+    struct twin t;
+
+    twin_init(&t, &opts);
+    for (unsigned i = 0; i < m.n; i++)
+        twin_start(&t, &m.calls[i], "Big", &size, 2, false);
+    many_shed(&t, &m, t.c.rt);
+    many_free(&m);
+    twin_done(&t);
+}
+
 const struct tap_case rpc_load_cases[RPC_LOAD_CASES] = {
     {"300 calls and one handshake", one_handshake},
     {"1000 calls beside one that never ends", thousand_beside_one},
@@ -330,4 +385,6 @@ const struct tap_case rpc_load_cases[RPC_LOAD_CASES] = {
     {"values larger than the window", large_values},
     {"values larger than the limit", too_large_values},
     {"more flows than a circuit takes", more_flows_than_one_circuit},
+    {"too much of all requests together", too_much_of_requests},
+    {"too much of all results together", too_much_of_results},
 };

@@ -316,6 +316,27 @@ static void circuits_wear_out(void)
     pair_done(&p);
 }
 
+static void all_queues_are_bounded_together(void)
+{
+    struct tflow *f, *g;
+    struct tvc *v;
+
+    vc_limits_default(&l);
+    l.queue_total = 150000;
+    pair_init(&p, PAIR_INSECURE, &l);
+    v = pair_ready(&p);
+    f = pair_open_flow(v, NULL);
+    g = pair_open_flow(v, NULL);
+    TAP_IS(pair_write_pattern(f, 100000, 0) == 0);
+    TAP_IS(pair_write_pattern(g, 50001, 0) == WSPR_ELIMIT);
+    TAP_IS(pair_write_pattern(g, 50000, 0) == 0 && stats(0)->err_queue == 1);
+    pair_run(&p);
+    TAP_IS(pair_write(g, "x") == 0);
+    pair_run(&p);
+    TAP_IS(p.end[1].flows[0].received == 100000 && p.end[1].flows[1].received == 50001);
+    pair_done(&p);
+}
+
 static void queues_are_bounded(void)
 {
     struct tvc *v;
@@ -401,6 +422,7 @@ static const struct tap_case cases[] = {
     {"flows are capped", flows_are_capped},
     {"circuits wear out", circuits_wear_out},
     {"queues are bounded", queues_are_bounded},
+    {"all queues are bounded together", all_queues_are_bounded_together},
     {"floods end the connection", floods_end_the_connection},
     {"payloads that do not open", payloads_that_do_not_open},
 };
