@@ -258,6 +258,16 @@ bool rig_store_stop(struct child *c)
     return rig_stop(c, "fake-store");
 }
 
+bool rig_slow_start(struct child *c, char *endpoint, size_t size)
+{
+    return rig_service_start(c, "slow-service", NULL, endpoint, size);
+}
+
+bool rig_slow_stop(struct child *c)
+{
+    return rig_stop(c, "slow-service");
+}
+
 bool rig_table_start(struct child *c, char *endpoint, size_t size)
 {
     return rig_table_start_at(c, 0, endpoint, size);

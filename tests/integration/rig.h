@@ -51,6 +51,9 @@ bool rig_sampled_stop(struct child *c);
 /* Starts the store of the tests (support/fake_store.c); its endpoint without a leading slash. */
 bool rig_store_start(struct child *c, char *endpoint, size_t size);
 bool rig_store_stop(struct child *c);
+/* Starts the service of support/slow.h; its endpoint without a leading slash. */
+bool rig_slow_start(struct child *c, char *endpoint, size_t size);
+bool rig_slow_stop(struct child *c);
 /* Starts a mount table; its endpoint without a leading slash. */
 bool rig_table_start(struct child *c, char *endpoint, size_t size);
 bool rig_table_stop(struct child *c);
