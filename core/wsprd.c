@@ -332,6 +332,8 @@ static int make_gateway(struct daemon *d, struct err *err)
         .accounts = d->accounts,
         .associate_from = d->settings.associate_from,
         .allowed_origins = d->settings.allowed_origins,
+        .tls_cert = d->settings.tls_cert,
+        .tls_key = d->settings.tls_key,
         .strict_utf8 = d->settings.strict_utf8,
         .limits = {.servers_per_conn = (uint32_t)d->settings.max_servers,
                    .names_per_server = (uint32_t)d->settings.max_names,
@@ -354,13 +356,14 @@ static int make_gateway(struct daemon *d, struct err *err)
 
 static int start_gateway(struct daemon *d, struct err *err)
 {
+    const char *listen = d->settings.listen;
     char address[32];
     int r = make_gateway(d, err);
 
     if (r < 0)
         return r;
     snprintf(address, sizeof address, "127.0.0.1:%" PRId64, d->settings.port);
-    r = gateway_listen(d->gateway, address, err);
+    r = gateway_listen(d->gateway, listen[0] != '\0' ? listen : address, err);
     if (r < 0)
         err_prefix(err, 0, "Failed to HTTP serve: ");
     return r;
@@ -447,7 +450,10 @@ static int check_config(struct daemon *d, struct err *err)
 
 static void print_welcome(const struct daemon *d)
 {
-    printf("Listening at: ws://127.0.0.1:%u/ws\n", gateway_port(d->gateway));
+    char address[LOOP_ADDR_TEXT];
+
+    loop_addr_text(gateway_addr(d->gateway), address);
+    printf("Listening at: %s://%s/ws\n", d->settings.tls_cert[0] != '\0' ? "wss" : "ws", address);
     if (d->embedded != NULL)
         printf("Mount table: %s\n"
                "Sample service: " EMBEDDED_CACHE "\n"

@@ -20,6 +20,16 @@
 static const struct config_option option_rows[] = {
     {"port", CONFIG_INT, AT(port), "8124", "N",
      "TCP port for pages, on 127.0.0.1; 0 lets the system choose", 0, 65535},
+    {"listen", CONFIG_STRING, AT(listen), "", "HOST:PORT",
+     "TCP address for pages, instead of port; one that other machines reach needs\n"
+     "tls-cert, tls-key and allowed-origins",
+     0, 0},
+    {"tls-cert", CONFIG_STRING, AT(tls_cert), "", "FILE",
+     "certificate for pages, which connect by wss then, and those of its issuers, in\n"
+     "PEM; pages may use its names, and no others but those of this machine",
+     0, 0},
+    {"tls-key", CONFIG_STRING, AT(tls_key), "", "FILE",
+     "its private key, in PEM, not readable by everybody", 0, 0},
     {"vproxy", CONFIG_STRING, AT(vproxy), "", "NAME",
      "name or endpoint of the relay that objects of pages are served through;\n"
      "without one they are served on peer-listen",

@@ -13,6 +13,8 @@
 /* Strings are borrowed from the command line, the file or the table. */
 struct wsprd_settings {
     int64_t port;
+    const char *listen;
+    const char *tls_cert, *tls_key;
     const char *vproxy, *peer_listen, *peer_advertise;
     int64_t max_servers, max_names, max_pending;
     int64_t max_output, max_input;

@@ -325,6 +325,20 @@ static void conn_answer(struct wspr_conn *c, const struct ws_http_answer *answer
     conn_closing(c);
 }
 
+/* With TLS also what the certificate is for: who wants that name elsewhere fails at its check. */
+static bool host_is_ours(const struct gateway *gw, const struct ws_origin *host)
+{
+    char name[256];
+
+    if (ws_host_is_loopback(host))
+        return true;
+    if (gw->tls == NULL || host->host.len >= sizeof name)
+        return false;
+    memcpy(name, host->host.p, host->host.len);
+    name[host->host.len] = '\0';
+    return loop_tls_is_for(gw->tls, name);
+}
+
 /* A page of another site that got here by a rebound name is not ours to serve. */
 static bool conn_host_allowed(struct wspr_conn *c)
 {
@@ -334,7 +348,7 @@ static bool conn_host_allowed(struct wspr_conn *c)
 
     if (host.p == NULL)
         return true;
-    if (ws_host_parse(host, &parsed) == 0 && ws_host_is_loopback(&parsed))
+    if (ws_host_parse(host, &parsed) == 0 && host_is_ours(c->gw, &parsed))
         return true;
     log_write(c->gw->log, LOG_LEVEL_WARN, "gateway", "conn=%" PRIu64 " from %s refused: Host %s",
               c->number, c->remote, log_quote(quoted, sizeof quoted, host.p, host.len));
@@ -535,6 +549,8 @@ void gateway_conn_accept(struct gateway *gw, int fd, const struct loop_addr *pee
         .in_max = (size_t)gw->limits.message_max + 65536,
         .out_max = gw->limits.out_hard,
         .out_low = gw->limits.out_soft / 2,
+        .tls = gw->tls,
+        .pool = gw->offload,
     };
     struct wspr_conn *c = gw->stats.conns < gw->limits.conns ? conn_new(gw, peer) : NULL;
     struct err e = ERR_INIT;

@@ -85,6 +85,7 @@ static void gateway_free(struct gateway *gw)
     buf_done(&gw->text);
     policy_done(&gw->associate_from);
     policy_done(&gw->allowed_origins);
+    loop_tls_unref(gw->tls);
     free(gw->plugin_dir);
     free(gw->roots);
     free(gw->proxy);
@@ -176,6 +177,19 @@ static int take_policies(struct gateway *gw, const struct gateway_opts *opts, st
     return r < 0 ? err_prefix(err, 0, "allowed-origins: ") : 0;
 }
 
+static int take_tls(struct gateway *gw, const struct gateway_opts *opts, struct err *err)
+{
+    bool cert = opts->tls_cert != NULL && opts->tls_cert[0] != '\0';
+    bool key = opts->tls_key != NULL && opts->tls_key[0] != '\0';
+
+    if (!cert && !key)
+        return 0;
+    if (!cert || !key)
+        return err_set(err, WSPR_EINVAL, "tls-cert and tls-key belong together: %s is missing",
+                       cert ? "tls-key" : "tls-cert");
+    return loop_tls_new(opts->tls_cert, opts->tls_key, &gw->tls, err);
+}
+
 /* A broken plugin that is optional costs its own types, and a line in the log. */
 static int load_plugins(struct gateway *gw, const struct gateway_opts *opts, struct err *err)
 {
@@ -239,6 +253,8 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     if (r == 0)
         r = take_policies(gw, opts, err);
     if (r == 0)
+        r = take_tls(gw, opts, err);
+    if (r == 0)
         r = load_plugins(gw, opts, err);
     if (r < 0) {
         gateway_discard(gw);
@@ -266,7 +282,10 @@ static const struct loop_listener_ops gateway_listener_ops = {
     .trouble = gateway_trouble,
 };
 
-/* What pages say and get on such a listener, private keys included, could be read on the way. */
+/*
+ * What pages say and get on such a listener, private keys included, could be read on the way, and
+ * any page that anybody looks at could connect.
+ */
 static int refuse_open_address(const struct gateway *gw, const char *address, struct err *err)
 {
     const char *text, *port;
@@ -280,10 +299,14 @@ static int refuse_open_address(const struct gateway *gw, const char *address, st
             ? loop_addr_is_loopback(&addr)
             : ws_host_parse(span_of(text, len), &host) == 0 && ws_host_is_loopback(&host))
         return 0;
+    if (gw->tls != NULL && gw->allowed_origins.n > 0)
+        return 0;
     return err_set(err, WSPR_ENOTAUTH,
                    "refusing to listen on %s: an address that is not of this machine alone needs "
-                   "TLS, which there is not yet%s",
-                   address, gw->allowed_origins.n > 0 ? "" : ", and a list of allowed origins");
+                   "%s%s%s",
+                   address, gw->tls == NULL ? "TLS (tls-cert, tls-key)" : "",
+                   gw->tls == NULL && gw->allowed_origins.n == 0 ? " and " : "",
+                   gw->allowed_origins.n == 0 ? "a list of origins (allowed-origins)" : "");
 }
 
 int gateway_listen(struct gateway *gw, const char *address, struct err *err)
@@ -295,9 +318,14 @@ int gateway_listen(struct gateway *gw, const char *address, struct err *err)
     return loop_listener_new(gw->worker, address, &gateway_listener_ops, gw, &gw->listener, err);
 }
 
+const struct loop_addr *gateway_addr(const struct gateway *gw)
+{
+    return loop_listener_addr(gw->listener);
+}
+
 uint16_t gateway_port(const struct gateway *gw)
 {
-    const struct loop_addr *a = loop_listener_addr(gw->listener);
+    const struct loop_addr *a = gateway_addr(gw);
 
     return ntohs(a->u.sa.sa_family == AF_INET6 ? a->u.in6.sin6_port : a->u.in.sin_port);
 }

@@ -17,6 +17,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/span.h"
+#include "loop/addr.h"
 
 struct accounts;
 struct config_file;
@@ -95,6 +96,8 @@ struct gateway_opts {
     const char
         *associate_from; /* origins that may associate others; NULL: GATEWAY_ASSOCIATE_FROM */
     const char *allowed_origins; /* origins that may connect; NULL or "": all */
+    /* PEM files of what pages get to see on the listener; both, or neither for no TLS. */
+    const char *tls_cert, *tls_key;
     bool strict_utf8;
     struct gateway_limits limits; /* zeros: defaults */
 };
@@ -106,7 +109,7 @@ struct gateway_opts {
 int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct err *err);
 /*
  * Listens on "host:port". The text is that of spec websocket 1 for a port in use. WSPR_ENOTAUTH for
- * an address that other machines can reach: that needs TLS and a list of origins.
+ * an address that other machines can reach, without TLS or without a list of origins.
  */
 int gateway_listen(struct gateway *gw, const char *address, struct err *err);
 /*
@@ -118,7 +121,8 @@ int gateway_plugin_reload(struct gateway *gw, const char *name, const struct con
                           struct err *err);
 /* The same for every plugin whose file or section changed; logs each. How many failed. */
 unsigned gateway_reload(struct gateway *gw, const struct config_file *config);
-/* The port that the listener has. */
+/* The address that the listener has. */
+const struct loop_addr *gateway_addr(const struct gateway *gw);
 uint16_t gateway_port(const struct gateway *gw);
 /*
  * Stops listening, says goodbye to every page, waits for the plugins to finish their flows, unloads

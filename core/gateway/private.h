@@ -68,6 +68,7 @@ struct gateway {
     struct accounts *accounts;     /* NULL: everything runs under the runtime's identity */
     struct policy associate_from;  /* who may associate any origin */
     struct policy allowed_origins; /* who may connect; empty: everybody */
+    struct loop_tls *tls;          /* NULL: none */
     char *roots;
     char *peer_listen;
     char *peer_advertise; /* NULL: the address itself */

@@ -12,6 +12,7 @@
 #include "loop/offload.h"
 #include "loop/sock.h"
 #include "loop/timer.h"
+#include "loop/tls.h"
 #include "loop/wheel.h"
 #include "loop/worker.h"
 
@@ -93,6 +94,7 @@ enum loop_sock_state {
 };
 
 struct sock_dial;
+struct sock_tls;
 
 struct loop_sock {
     struct loop_worker *w;
@@ -128,6 +130,7 @@ struct loop_sock {
     struct loop_addr local, remote;
     struct err why; /* of an end that is still to be told */
     struct sock_dial *dial;
+    struct sock_tls *tls; /* NULL: none */
 };
 
 /* sock.c */
@@ -173,6 +176,22 @@ void loop_pipe_end(struct loop_sock *s);
 void loop_pipe_cut(struct loop_sock *s);
 /* Delivers what is under way to every end that reads, once. */
 void loop_pipes_run(struct loop_worker *w);
+
+/* tls.c: only for sockets with s->tls, but for the first and the last */
+
+int loop_tls_begin(struct loop_sock *s, struct loop_tls *config, struct loop_offload *pool,
+                   struct err *e);
+bool loop_tls_is_up(const struct loop_sock *s);
+/* As recv(2) and send(2). `len` is LOOP_SOCK_READ_MAX for the former. */
+ssize_t loop_tls_recv(struct loop_sock *s, uint8_t *p, size_t len);
+ssize_t loop_tls_send(struct loop_sock *s, const void *p, size_t len);
+/* Sends what a handshake left; -1 with errno, or 0. */
+int loop_tls_flush(struct loop_sock *s);
+/* Makes the socket read although nothing came: the session may have something. */
+void loop_tls_wake(struct loop_sock *s);
+/* Says that no more output comes. */
+void loop_tls_bye(struct loop_sock *s);
+void loop_tls_drop(struct loop_sock *s);
 
 /* dial.c */
 

@@ -43,6 +43,7 @@ static void sock_shut(struct loop_sock *s)
     loop_dial_drop(s);
     if (s->memory)
         loop_pipe_cut(s);
+    loop_tls_drop(s);
     if (s->fd >= 0)
         close(s->fd);
     s->fd = -1;
@@ -200,7 +201,9 @@ int loop_sock_adopt(struct loop_worker *w, int fd, const struct loop_sock_opts *
     if (flags >= 0 && (flags & O_NONBLOCK) == 0)
         fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     s->fd = fd;
-    r = loop_sock_open(s, e);
+    r = opts->tls != NULL ? loop_tls_begin(s, opts->tls, opts->pool, e) : 0;
+    if (r == 0)
+        r = loop_sock_open(s, e);
     if (r < 0) {
         loop_sock_destroy(s);
         return r;

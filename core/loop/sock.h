@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "loop/addr.h"
 #include "loop/offload.h"
+#include "loop/tls.h"
 #include "loop/worker.h"
 
 #define LOOP_SOCK_READ_MAX  65536  /* most bytes read from one socket per turn */
@@ -63,6 +64,9 @@ struct loop_sock_opts {
      * nothing of what waits for it; keep-alive is made more frequent if need be. 0: as the system.
      */
     int64_t patience;
+    /* TLS, of which the pool makes the handshakes; for accepted descriptors only. NULL: none. */
+    struct loop_tls *tls;
+    struct loop_offload *pool;
 };
 
 /*

@@ -21,7 +21,7 @@
 #define SOCK_DRAIN_MAX  (256u << 10)
 #define SOCK_DRAIN_TIME CLOCK_S
 
-/* The two places that move bytes of a descriptor. */
+/* The two places that move bytes of a descriptor. What nobody wants any more is not decrypted. */
 
 /* Reads behind what is kept, into the rest of its block and then into the worker's buffer. */
 static ssize_t sock_recv(struct loop_sock *s, size_t *ret_direct)
@@ -31,6 +31,10 @@ static ssize_t sock_recv(struct loop_sock *s, size_t *ret_direct)
     struct iovec iov[2];
     int n = 0;
 
+    if (s->tls != NULL && s->state == SOCK_OPEN) {
+        *ret_direct = 0;
+        return loop_tls_recv(s, s->w->read_buf, LOOP_SOCK_READ_MAX);
+    }
     if (in->len > 0 && spare > 0) {
         iov[n].iov_base = in->base + in->off + in->len;
         iov[n++].iov_len = spare;
@@ -54,7 +58,8 @@ static ssize_t sock_send(struct loop_sock *s, size_t len)
 
     if (s->memory)
         return loop_pipe_send(s, len);
-    n = send(s->fd, buf_data(&s->out), len, MSG_NOSIGNAL);
+    n = s->tls != NULL ? loop_tls_send(s, buf_data(&s->out), len)
+                       : send(s->fd, buf_data(&s->out), len, MSG_NOSIGNAL);
     if (n > 0)
         buf_consume(&s->out, (size_t)n);
     return n;
@@ -306,6 +311,8 @@ void loop_sock_resume(struct loop_sock *s)
         loop_sock_fail_later(s, &e);
         return;
     }
+    if (s->tls != NULL)
+        loop_tls_wake(s);
     if (s->in.len > 0 || s->in_eof)
         loop_worker_later(s->w, &s->later);
 }
@@ -368,6 +375,23 @@ static bool sock_fill(struct loop_sock *s)
     return s->state != SOCK_DEAD;
 }
 
+/* What TLS has to say first. 1: output may go; 0: not yet; negative: the socket is gone. */
+static int sock_send_handshake(struct loop_sock *s)
+{
+    if (s->tls == NULL)
+        return 1;
+    if (loop_tls_flush(s) == 0)
+        return loop_tls_is_up(s);
+    if (errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR) {
+        sock_fail_errno(s, "write", errno);
+        return -1;
+    }
+    if (loop_sock_await_write(s) == 0)
+        return 0;
+    sock_fail_code(s, WSPR_ESYS, "write tcp: no event");
+    return -1;
+}
+
 /* Sends as much as the system takes, up to the limit of a turn. False: the socket is gone. */
 static bool sock_send_queued(struct loop_sock *s)
 {
@@ -376,6 +400,7 @@ static bool sock_send_queued(struct loop_sock *s)
     for (;;) {
         size_t want;
         ssize_t n;
+        int r;
 
         if (!sock_fill(s))
             return false;
@@ -384,8 +409,9 @@ static bool sock_send_queued(struct loop_sock *s)
             return false;
         }
         s->above_low |= s->out.len > s->out_low;
-        if (s->out.len == 0)
-            return true;
+        r = sock_send_handshake(s);
+        if (r <= 0 || s->out.len == 0)
+            return r >= 0;
         if (budget == 0) {
             loop_sock_mark(s); /* goes on in the next turn */
             return true;
@@ -417,6 +443,8 @@ static bool sock_output_done(struct loop_sock *s)
 
     loop_block_give(s->w, &s->out);
     if ((s->shutdown_wanted || s->state == SOCK_FLUSHING) && !s->shutdown_done) {
+        if (s->tls != NULL)
+            loop_tls_bye(s);
         if (s->memory)
             loop_pipe_end(s);
         else

@@ -124,9 +124,8 @@ bool rig_wsprd_start(struct rig_wsprd *w, const char *root, const char *const *a
     w->port = 0;
     if (!rig_start(&w->child, "wsprd", argv, root))
         return false;
-    if (child_wait_text(&w->child, "Listening at: ws://127.0.0.1:", text, sizeof text,
-                        RIG_TIMEOUT_MS))
-        w->port = (int)strtol(text, NULL, 10);
+    if (child_wait_text(&w->child, "Listening at: ", text, sizeof text, RIG_TIMEOUT_MS))
+        w->port = (int)strtol(strrchr(text, ':') + 1, NULL, 10);
     if (w->port > 0)
         return true;
     printf("# wsprd does not listen\n");
