@@ -33,10 +33,15 @@ void arena_done(struct arena *a)
     a->used = 0;
 }
 
-void arena_wipe(struct arena *a)
+static void arena_wipe_blocks(struct arena *a)
 {
     for (struct arena_block *b = a->head; b != NULL; b = b->next)
         mem_wipe(b->data, b->used);
+}
+
+void arena_wipe(struct arena *a)
+{
+    arena_wipe_blocks(a);
     arena_done(a);
 }
 
@@ -61,6 +66,19 @@ void arena_reset(struct arena *a)
     }
     a->head = keep;
     a->used = 0;
+}
+
+void arena_recycle(struct arena *a, size_t keep)
+{
+    arena_reset(a);
+    if (a->head != NULL && a->head->cap > keep)
+        arena_done(a);
+}
+
+void arena_wipe_recycle(struct arena *a, size_t keep)
+{
+    arena_wipe_blocks(a);
+    arena_recycle(a, keep);
 }
 
 static struct arena_block *arena_grow(struct arena *a, size_t n)

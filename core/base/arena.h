@@ -29,6 +29,9 @@ void arena_done(struct arena *a);
 void arena_wipe(struct arena *a);
 /* Takes everything back, keeping the largest block if it is not above 64 KiB. */
 void arena_reset(struct arena *a);
+/* The same, for memory that waits for its next use: keeps no block above keep bytes. */
+void arena_recycle(struct arena *a, size_t keep);
+void arena_wipe_recycle(struct arena *a, size_t keep);
 /* n bytes, aligned for any object, not cleared. NULL if memory is short or the maximum is passed.
  */
 void *arena_alloc(struct arena *a, size_t n);

@@ -34,6 +34,13 @@ void buf_release(struct buf *b)
     b->cap = 0;
 }
 
+void buf_recycle(struct buf *b, size_t keep)
+{
+    buf_reset(b);
+    if (b->cap > keep)
+        buf_release(b);
+}
+
 /* Grows to hold at least `need` bytes behind off, doubling so that appending stays linear. */
 static int buf_grow(struct buf *b, size_t need)
 {

@@ -35,6 +35,9 @@ void buf_reset(struct buf *b);
 /* Gives the memory back if the buffer is empty. */
 void buf_release(struct buf *b);
 
+/* Empties the buffer for its next use, keeping its memory if that is not above keep bytes. */
+void buf_recycle(struct buf *b, size_t keep);
+
 static inline uint8_t *buf_data(const struct buf *b)
 {
     return b->base != NULL ? b->base + b->off : NULL;

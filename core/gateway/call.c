@@ -11,9 +11,7 @@
 #include <stdlib.h>
 
 #include "base/unicode.h"
-#include "gateway/private.h"
-#include "gateway/signature.h"
-#include "rpc/client.h"
+#include "gateway/call_private.h"
 #include "rpc/header.h"
 #include "security/identity.h"
 #include "vom/json_in.h"
@@ -22,38 +20,38 @@
 #define CALL_ARENA_MAX  (64 * 1024 * 1024)
 #define CALL_ARGS_SMALL 4096          /* bytes of arguments that may stay as long as the call */
 #define CALL_TEXT_KEEP  (1024 * 1024) /* a larger buffer for text is given back */
+#define CALL_SPARES     256           /* finished calls whose memory is kept for the next ones */
+#define CALL_KEEP       2048          /* their arguments' and results', up to so much */
 
-struct wspr_call {
-    struct list node;      /* in conn->calls */
-    struct list pipe_node; /* in pipe->pipes */
-    struct wspr_conn *conn;
-    struct wspr_call_ops ops; /* copied, zero where the plugin's table was shorter */
-    void *arg;
-    struct wspr_call_options options;
-    struct span name, method; /* in the arena */
-    struct wspr_spans args;
-    struct arena arena;
-    struct arena texts;                /* of large arguments, until they are converted */
-    struct security_private *identity; /* that it was started under; NULL: the runtime's */
-    struct sig_wait wait;
-    bool waiting;   /* for the signature */
-    bool refetched; /* the method was not in the cached signature: it was fetched anew */
-    bool started;
-    bool send_full; /* wspr_call_send said FULL or AGAIN: writable is due */
-    unsigned busy;
-    bool dead;
-    const struct wspr_signature *sig;
-    const struct rpc_sig_method *sig_method;
-    struct rpc_call *rpc;
-    struct wspr_flow *pipe; /* NULL: none, or it takes no more */
-    bool piped;             /* items go into the pipe, and nowhere if it takes no more */
-    struct buf results;
-    struct err app_error;
-    struct err fault; /* of an item that could not be sent; told by the task */
-    struct loop_task task;
-};
+/* ---- memory ---- */
 
-/* ---- the end ---- */
+static struct wspr_call *call_alloc(struct gateway *gw)
+{
+    struct list *node = list_pop(&gw->spare_calls);
+    struct wspr_call *call, kept;
+
+    if (node == NULL) {
+        call = calloc(1, sizeof *call);
+        if (call == NULL)
+            return NULL;
+        arena_init(&call->arena, CALL_ARENA_MAX);
+        arena_init(&call->texts, CALL_ARENA_MAX);
+        buf_init(&call->results, gw->limits.out_hard);
+        return call;
+    }
+    gw->n_spare_calls--;
+    call = LIST_OBJECT(node, struct wspr_call, node);
+    kept = (struct wspr_call){.arena = call->arena, .texts = call->texts, .results = call->results};
+    *call = kept;
+    return call;
+}
+
+static void call_destroy(struct wspr_call *call)
+{
+    buf_done(&call->results);
+    arena_done(&call->arena);
+    free(call);
+}
 
 /* The texts of the arguments are not needed any more; large ones go. */
 static void call_drop_args(struct wspr_call *call)
@@ -66,19 +64,36 @@ static void call_drop_args(struct wspr_call *call)
 static void call_free(struct wspr_call *call)
 {
     struct wspr_conn *c = call->conn;
+    struct gateway *gw = c->gw;
 
     list_remove(&call->node);
     call_drop_args(call);
     c->call_bytes -= call->arena.used;
     wspr_signature_unref(call->sig);
     security_private_unref(call->identity);
-    buf_done(&call->results);
-    arena_done(&call->arena);
     err_done(&call->app_error);
     err_done(&call->fault);
-    free(call);
+    if (gw->n_spare_calls < CALL_SPARES && !gw->stopping) {
+        buf_recycle(&call->results, CALL_KEEP);
+        arena_recycle(&call->arena, CALL_KEEP);
+        list_push_front(&gw->spare_calls, &call->node);
+        gw->n_spare_calls++;
+    } else {
+        call_destroy(call);
+    }
     gateway_conn_schedule(c);
 }
+
+void gateway_call_free_spares(struct gateway *gw)
+{
+    struct list *node;
+
+    while ((node = list_pop(&gw->spare_calls)) != NULL)
+        call_destroy(LIST_OBJECT(node, struct wspr_call, node));
+    gw->n_spare_calls = 0;
+}
+
+/* ---- the end ---- */
 
 static void call_detach(struct wspr_call *call)
 {
@@ -197,24 +212,6 @@ static int call_rpc_item(void *arg, struct rpc_call *rpc, const struct rpc_value
         buf_done(text);
     call_leave(call);
     return r == WSPR_FULL ? RPC_HOLD : 0;
-}
-
-void gateway_call_page_writable(struct wspr_flow *f)
-{
-    LIST_FOREACH (node, &f->pipes)
-        wspr_call_resume(LIST_OBJECT(node, struct wspr_call, pipe_node));
-}
-
-void gateway_call_cut_pipes(struct wspr_flow *f)
-{
-    struct list *node;
-
-    while ((node = list_pop(&f->pipes)) != NULL) {
-        struct wspr_call *call = LIST_OBJECT(node, struct wspr_call, pipe_node);
-
-        call->pipe = NULL;
-        wspr_call_resume(call);
-    }
 }
 
 static void call_rpc_end(void *arg, struct rpc_call *rpc)
@@ -355,14 +352,11 @@ static int call_convert(struct wspr_call *call, int *stage, struct err *err)
         .streaming = call->options.streaming != 0,
         .identity = call->identity,
     };
-    struct buf method = BUF_INIT(65536);
     int r = 0;
 
-    rpc_signature_network_name(&method, call->method);
-    call->rpc =
-        rpc_call_new(rpc_runtime_client(call->conn->gw->runtime), call->name, buf_span(&method),
-                     &opts, opts.streaming ? &call_rpc_ops : &call_rpc_unary_ops, call);
-    buf_done(&method);
+    call->rpc = rpc_call_new(rpc_runtime_client(call->conn->gw->runtime), call->name,
+                             call->sig_method->name, &opts,
+                             opts.streaming ? &call_rpc_ops : &call_rpc_unary_ops, call);
     if (call->rpc == NULL)
         return err_set(err, WSPR_ELIMIT, "too many calls are under way");
     for (size_t i = 0; i < call->args.n && r == 0; i++)
@@ -475,15 +469,12 @@ int wspr_call_start(struct wspr_host *host, struct wspr_conn *conn, const struct
 
     if (conn->phase != CONN_OPEN)
         return WSPR_ECLOSED;
-    call = calloc(1, sizeof *call);
+    call = call_alloc(conn->gw);
     if (call == NULL)
         return WSPR_ENOMEM;
     list_init(&call->pipe_node);
     list_push_back(&conn->calls, &call->node);
     loop_task_init(&call->task, call_task, call);
-    arena_init(&call->arena, CALL_ARENA_MAX);
-    arena_init(&call->texts, CALL_ARENA_MAX);
-    buf_init(&call->results, conn->gw->limits.out_hard);
     call->conn = conn;
     call->arg = arg;
     memcpy(&call->ops, ops, ops->size < sizeof *ops ? ops->size : sizeof *ops);
@@ -505,76 +496,5 @@ int wspr_call_start(struct wspr_host *host, struct wspr_conn *conn, const struct
     conn->gw->stats.calls++;
     call_begin(call);
     *ret_call = call;
-    return 0;
-}
-
-/* What could not be sent leaves a gap, and perhaps types that the server does not know. */
-static int item_failed(struct wspr_call *call, int code)
-{
-    err_set(&call->fault, code, "ipc: streaming arg encoding failed: %s", err_code_text(code));
-    loop_worker_later(call->conn->gw->worker, &call->task);
-    return WSPR_ECLOSED;
-}
-
-int wspr_call_send(struct wspr_call *call, const char *json, size_t len)
-{
-    struct arena *scratch = &call->conn->gw->convert;
-    struct err e = ERR_INIT;
-    int r, n;
-
-    if (call->dead || call->fault.code != 0)
-        return WSPR_ECLOSED;
-    if (!call->started || call->send_full) {
-        call->send_full = true;
-        return WSPR_EAGAIN;
-    }
-    if (call->sig_method->in_stream == NULL)
-        return WSPR_ECLOSED;
-    r = rpc_call_begin_item(call->rpc);
-    if (r < 0) {
-        call->send_full = r == WSPR_EAGAIN;
-        return r;
-    }
-    arena_reset(scratch);
-    n = vom_json_encode(rpc_call_enc(call->rpc), rpc_call_buf(call->rpc),
-                        call->sig_method->in_stream, span_of(json, len), scratch, &e);
-    err_done(&e);
-    r = rpc_call_end_item(call->rpc, n == VOM_JSON_DONE);
-    if (r == WSPR_ECLOSED)
-        return r; /* the server has answered already */
-    if (r < 0 || n == WSPR_ENOMEM)
-        return item_failed(call, r < 0 ? r : n);
-    call->send_full = r == RPC_FULL;
-    if (n != VOM_JSON_DONE)
-        return WSPR_ETYPE;
-    return r == RPC_FULL ? WSPR_FULL : 0;
-}
-
-int wspr_call_close_send(struct wspr_call *call)
-{
-    if (call->dead)
-        return WSPR_ECLOSED;
-    if (!call->started) {
-        call->send_full = true;
-        return WSPR_EAGAIN;
-    }
-    rpc_call_close_send(call->rpc);
-    return 0;
-}
-
-void wspr_call_resume(struct wspr_call *call)
-{
-    if (call->rpc != NULL)
-        rpc_call_resume(call->rpc);
-}
-
-int wspr_call_pipe(struct wspr_call *call, struct wspr_flow *flow)
-{
-    if (call->dead || flow->finished || flow->cancelled)
-        return WSPR_ECLOSED;
-    call->piped = true;
-    call->pipe = flow;
-    list_remove(&call->pipe_node);
-    list_push_back(&flow->pipes, &call->pipe_node);
     return 0;
 }

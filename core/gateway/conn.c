@@ -37,6 +37,7 @@ static void conn_free(struct wspr_conn *c)
     gateway_sig_cache_free(c);
     gateway_conn_identity_done(c);
     ws_dec_done(&c->dec);
+    flow_table_done(&c->flows);
     free(c->head);
     free(c->origin);
     free(c->plugins);

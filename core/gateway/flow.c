@@ -10,18 +10,9 @@
 
 /* ---- table and memory ---- */
 
-static unsigned key_hash(const struct gateway *gw, const struct flow_key *key)
-{
-    return hash_bytes(&gw->hash_key, key, sizeof *key);
-}
-
 struct wspr_flow *gateway_flow_find(struct wspr_conn *c, int64_t id, enum flow_opener opener)
 {
-    struct flow_key key = {id, opener};
-    struct wspr_flow *f;
-
-    HASH_FIND_BYHASHVALUE(hh, c->flows, &key, sizeof key, key_hash(c->gw, &key), f);
-    return f;
+    return flow_table_find(&c->flows, &c->gw->hash_key, (struct flow_key){id, opener});
 }
 
 static struct wspr_flow *flow_alloc(struct gateway *gw)
@@ -53,11 +44,7 @@ struct wspr_flow *gateway_flow_new(struct wspr_conn *c, struct wspr_host *host, 
     list_init(&f->kept);
     list_init(&f->pipes);
     if (in_table) {
-        HASH_ADD_BYHASHVALUE(hh, c->flows, key, sizeof f->key, key_hash(c->gw, &f->key), f);
-        if (f->hh.tbl == NULL) {
-            free(f);
-            return NULL;
-        }
+        flow_table_add(&c->flows, &c->gw->hash_key, f);
         f->in_table = true;
     }
     list_push_back(&c->all, &f->node);
@@ -106,6 +93,7 @@ void gateway_flow_free_spares(struct gateway *gw)
 
     while ((node = list_pop(&gw->spare_flows)) != NULL)
         free(LIST_OBJECT(node, struct wspr_flow, node));
+    gw->n_spare_flows = 0;
 }
 
 void gateway_flow_leave(struct wspr_flow *f)
@@ -120,7 +108,7 @@ static void flow_detach(struct wspr_flow *f)
     struct wspr_conn *c = f->conn;
 
     if (f->in_table)
-        HASH_DELETE(hh, c->flows, f);
+        flow_table_remove(&c->flows, &c->gw->hash_key, f);
     f->in_table = false;
     list_remove(&f->task_node);
     list_remove(&f->full_node);

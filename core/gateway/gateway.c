@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "gateway/private.h"
+#include "gateway/reading.h"
 #include "loop/addr.h"
 #include "ws/origin.h"
 #include "rpc/server.h"
@@ -78,6 +79,9 @@ static void gateway_free(struct gateway *gw)
     loop_task_cancel(&gw->drain_task);
     gateway_plugin_unload_all(gw);
     gateway_flow_free_spares(gw);
+    gateway_call_free_spares(gw);
+    gateway_sig_free_spares(gw);
+    reading_destroy(gw->spare_reading);
     loop_listener_free(gw->listener);
     rpc_listener_free(gw->peers);
     arena_done(&gw->scratch);
@@ -238,6 +242,8 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     list_init(&gw->orphans);
     list_init(&gw->mounting);
     list_init(&gw->spare_flows);
+    list_init(&gw->spare_calls);
+    list_init(&gw->spare_waits);
     list_init(&gw->leaving);
     loop_task_init(&gw->drain_task, gateway_drain, gw);
     loop_task_init(&gw->stop_task, gateway_stopped, gw);

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "gateway/private.h"
+#include "gateway/reading.h"
 #include "json/table.h"
 
 struct envelope {
@@ -186,10 +187,12 @@ void gateway_conn_message(struct wspr_conn *c, struct span payload)
     msg.id = env.id;
     msg.type = (uint32_t)env.type;
     msg.data = env.data;
+    reading_lend(gw->spare_reading);
     if ((claim->claim.flags & 3) == WSPR_USES)
         dispatch_uses(c, claim, &msg);
     else
         dispatch_new(c, claim, &msg);
+    gw->spare_reading = reading_take_back();
     if ((claim->claim.flags & WSPR_SECRET) != 0) {
         /* The payload as it came, which is the connection's, and with its escapes taken out. */
         mem_wipe((void *)(uintptr_t)payload.p, payload.len);

@@ -9,6 +9,7 @@
 #include "base/hash.h"
 #include "base/list.h"
 #include "gateway/accounts.h"
+#include "gateway/flow_table.h"
 #include "gateway/gateway.h"
 #include "gateway/plugin_file.h"
 #include "gateway/policy.h"
@@ -93,6 +94,11 @@ struct gateway {
     struct buf text;      /* for one piece of JSON at a time */
     struct list spare_flows;
     unsigned n_spare_flows;
+    struct list spare_calls;
+    unsigned n_spare_calls;
+    struct list spare_waits; /* for signatures */
+    unsigned n_spare_waits;
+    struct wspr_reading *spare_reading; /* for the handler of one message at a time */
     struct sig_fetch *fetches;   /* hash by name and identity: signatures that are on their way */
     struct list leaving;         /* struct wspr_host */
     struct loop_task drain_task; /* of gateway_drain() */
@@ -112,19 +118,14 @@ struct wspr_msg {
     uint8_t copy[];
 };
 
-enum flow_opener { FLOW_PAGE, FLOW_HOST };
-
 struct wspr_flow {
-    UT_hash_handle hh;     /* in conn->flows, unless it is a one-shot */
+    struct wspr_flow *table_next; /* in conn->flows, unless it is a one-shot */
     struct list node;      /* in conn->all */
     struct list task_node; /* in conn->resumed */
     struct wspr_conn *conn;
     struct wspr_host *host;
     void *state;
-    struct flow_key {
-        int64_t id;
-        int64_t opener;
-    } key;
+    struct flow_key key;
     bool in_table;
     bool cancelled;        /* nothing more is sent; flow_cancel was called */
     bool finished;         /* dead to its plugin; freed when not busy */
@@ -162,7 +163,7 @@ struct wspr_conn {
     size_t out_counted; /* bytes in the queue, as they were counted last */
     bool close_sent;
     bool over;               /* closing, and everybody was told */
-    struct wspr_flow *flows; /* hash by (opener, id) */
+    struct flow_table flows;
     struct list all;         /* every unfinished flow */
     struct list resumed;     /* flows whose kept messages are to be delivered */
     struct list full;        /* flows that were told WSPR_FULL: flow_writable is due */
@@ -317,12 +318,14 @@ struct wspr_msg *gateway_msg_copy(const struct wspr_msg *msg);
 void gateway_host_stop(struct wspr_host *host);
 
 /* signature.c */
+void gateway_sig_free_spares(struct gateway *gw);
 /* Drops all fetches: nobody waits for them any more. */
 void gateway_sig_fetch_drop(struct gateway *gw);
 void gateway_sig_cache_free(struct wspr_conn *c);
 void gateway_sig_cache_forget(struct wspr_conn *c, struct span name);
 
 /* call.c */
+void gateway_call_free_spares(struct gateway *gw);
 /* The connection ends: everybody is told. */
 void gateway_call_abort_all(struct wspr_conn *c);
 /* The calls that are piped into the flow may deliver again. */

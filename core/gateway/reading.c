@@ -1,5 +1,6 @@
 /* <wspr/reader.h> and <wspr/json.h>: nothing of a gateway is needed for these. */
 #include "config.h"
+#include "gateway/reading.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -15,6 +16,7 @@
 #include "wspr/reader.h"
 
 #define READ_FIELDS_MAX 64
+#define READ_KEEP       4096 /* a reading that took more is not kept for the next one */
 
 struct wspr_reading {
     struct arena arena;
@@ -68,12 +70,50 @@ static struct json_field reading_row(const struct wspr_field *f)
     return (struct json_field){f->name, f->kind, f->offset, f->type_name, NULL};
 }
 
+/*
+ * What a worker lent to this thread while one of its handlers runs. The interface of plugins knows
+ * no worker here, because a reading may be made on any thread.
+ */
+static _Thread_local struct {
+    struct wspr_reading *spare;
+    bool on;
+} lent;
+
+void reading_lend(struct wspr_reading *spare)
+{
+    lent.spare = spare;
+    lent.on = true;
+}
+
+struct wspr_reading *reading_take_back(void)
+{
+    struct wspr_reading *spare = lent.spare;
+
+    lent.spare = NULL;
+    lent.on = false;
+    return spare;
+}
+
+void reading_destroy(struct wspr_reading *reading)
+{
+    if (reading == NULL)
+        return;
+    arena_wipe(&reading->arena); /* identities come this way */
+    free(reading);
+}
+
 static struct wspr_reading *reading_new(size_t len)
 {
-    struct wspr_reading *reading = malloc(sizeof *reading);
+    struct wspr_reading *reading = lent.spare;
 
-    if (reading != NULL)
-        arena_init(&reading->arena, len * 4 + 65536);
+    lent.spare = NULL;
+    if (reading == NULL) {
+        reading = malloc(sizeof *reading);
+        if (reading == NULL)
+            return NULL;
+        arena_init(&reading->arena, 0);
+    }
+    reading->arena.max = len * 4 + 65536;
     return reading;
 }
 
@@ -134,10 +174,12 @@ int wspr_read_value(const char *text, size_t len, const struct wspr_field *field
 
 void wspr_reading_free(struct wspr_reading *reading)
 {
-    if (reading == NULL)
+    if (reading == NULL || !lent.on || lent.spare != NULL) {
+        reading_destroy(reading);
         return;
-    arena_wipe(&reading->arena); /* identities come this way */
-    free(reading);
+    }
+    arena_wipe_recycle(&reading->arena, READ_KEEP);
+    lent.spare = reading;
 }
 
 size_t wspr_json_quote(char *out, size_t size, const char *text, size_t len)

@@ -505,11 +505,43 @@ void gateway_sig_wait_abort_all(struct wspr_conn *c)
 
 /* ---- <wspr/rpc.h> ---- */
 
+#define WAIT_SPARES 256 /* ended waits whose memory is kept for the next ones */
+
 struct plugin_wait {
+    struct list node; /* in gw->spare_waits */
     struct sig_wait wait;
     void (*done)(void *arg, const struct wspr_signature *sig, const struct wspr_fault *fault);
     void *arg;
 };
+
+static struct plugin_wait *plugin_wait_alloc(struct gateway *gw)
+{
+    struct list *node = list_pop(&gw->spare_waits);
+
+    if (node == NULL)
+        return calloc(1, sizeof(struct plugin_wait));
+    gw->n_spare_waits--;
+    return LIST_OBJECT(node, struct plugin_wait, node);
+}
+
+static void plugin_wait_release(struct gateway *gw, struct plugin_wait *p)
+{
+    if (gw->n_spare_waits >= WAIT_SPARES || gw->stopping) {
+        free(p);
+        return;
+    }
+    list_push_front(&gw->spare_waits, &p->node);
+    gw->n_spare_waits++;
+}
+
+void gateway_sig_free_spares(struct gateway *gw)
+{
+    struct list *node;
+
+    while ((node = list_pop(&gw->spare_waits)) != NULL)
+        free(LIST_OBJECT(node, struct plugin_wait, node));
+    gw->n_spare_waits = 0;
+}
 
 static void plugin_wait_done(struct sig_wait *w, const struct wspr_signature *sig,
                              const struct err *err)
@@ -522,7 +554,7 @@ static void plugin_wait_done(struct sig_wait *w, const struct wspr_signature *si
         fault = (struct wspr_fault){err->code, err_id(err), err_text(err), WSPR_STAGE_PREPARE};
     c->busy++;
     p->done(p->arg, sig, err != NULL ? &fault : NULL);
-    free(p);
+    plugin_wait_release(c->gw, p);
     gateway_conn_leave(c);
 }
 
@@ -537,7 +569,7 @@ int wspr_signature_get(struct wspr_host *host, struct wspr_conn *c, const struct
 
     if (c->phase != CONN_OPEN)
         return WSPR_ECLOSED;
-    p = calloc(1, sizeof *p);
+    p = plugin_wait_alloc(c->gw);
     if (p == NULL)
         return WSPR_ENOMEM;
     p->done = done;

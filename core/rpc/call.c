@@ -26,6 +26,7 @@
 #include "vom/wiretypes.h"
 
 #define CALL_KEEP     16384     /* a buffer that grew beyond this is not kept for the next call */
+#define CALL_KEEP_LOW 2048      /* the same once RPC_SPARE_ROOMY finished calls are kept */
 #define CALL_HEAD_MAX (1 << 20) /* the request, with blessing and discharges */
 
 static const uint8_t zero_request[] = {0xff, 0x82, 0x01, 0x00};
@@ -85,17 +86,11 @@ static void call_destroy(struct rpc_call *c)
     free(c);
 }
 
-static void buf_recycle(struct buf *b)
-{
-    buf_reset(b);
-    if (b->cap > CALL_KEEP)
-        buf_release(b);
-}
-
 /* Gives the memory of a dead call back, to the next call if there is room for spares. */
 static void call_release(struct rpc_call *c)
 {
     struct rpc_client *client = c->client;
+    size_t keep;
 
     rpc_creds_free(c->creds);
     c->creds = NULL;
@@ -111,14 +106,15 @@ static void call_release(struct rpc_call *c)
         call_destroy(c);
         return;
     }
+    keep = client->n_spare < RPC_SPARE_ROOMY ? CALL_KEEP : CALL_KEEP_LOW;
     vom_enc_reset(&c->enc);
     vom_dec_reset(&c->dec);
-    buf_recycle(&c->text);
-    buf_recycle(&c->targets);
-    buf_recycle(&c->head);
-    buf_recycle(&c->scratch);
-    buf_recycle(&c->in);
-    arena_reset(&c->arena);
+    buf_recycle(&c->text, keep);
+    buf_recycle(&c->targets, keep);
+    buf_recycle(&c->head, keep);
+    buf_recycle(&c->scratch, keep);
+    buf_recycle(&c->in, keep);
+    arena_recycle(&c->arena, keep * 4);
     list_push_front(&client->spare, &c->node);
     client->n_spare++;
 }
@@ -260,8 +256,8 @@ static int call_write_request(struct rpc_call *c, struct err *err)
         r = vc_flow_write(c->flow, buf_span(&c->scratch), err);
     if (r >= 0 && !c->opts.streaming)
         r = vc_flow_write(c->flow, span_of(end_request, sizeof end_request), err);
-    buf_recycle(&c->head);
-    buf_recycle(&c->scratch);
+    buf_recycle(&c->head, CALL_KEEP);
+    buf_recycle(&c->scratch, CALL_KEEP);
     if (r < 0)
         err_prefix(err, WSPR_EBADPROTO, "ipc: request encoding failed: ");
     return r;
@@ -540,7 +536,7 @@ int rpc_call_end_item(struct rpc_call *c, bool keep)
     /* What remains of an item that was taken back are definitions, which later items rely on. */
     if (r >= 0 && c->scratch.len > 0)
         r = vc_flow_write(c->flow, buf_span(&c->scratch), NULL);
-    buf_recycle(&c->scratch);
+    buf_recycle(&c->scratch, CALL_KEEP);
     return r;
 }
 

@@ -13,7 +13,8 @@
 #include "rpc/names.h"
 #include "rpc/resolve.h"
 
-#define RPC_SPARE_CALLS 64 /* finished calls whose memory is kept for the next ones */
+#define RPC_SPARE_CALLS 256 /* finished calls whose memory is kept for the next ones */
+#define RPC_SPARE_ROOMY 64  /* of those so many may have grown */
 
 enum rpc_call_state {
     RPC_CALL_NEW,        /* arguments are being encoded */

@@ -62,13 +62,6 @@ static void scall_destroy(struct rpc_scall *c)
     free(c);
 }
 
-static void buf_recycle(struct buf *b)
-{
-    buf_reset(b);
-    if (b->cap > SCALL_KEEP)
-        buf_release(b);
-}
-
 /* Clears everything that belongs to one call; the memory behind buffers and arenas stays. */
 static void scall_recycle(struct rpc_scall *c)
 {
@@ -98,8 +91,8 @@ static void scall_recycle(struct rpc_scall *c)
     c->held_bytes = 0;
     vom_enc_reset(&c->enc);
     vom_dec_reset(&c->dec);
-    buf_recycle(&c->in);
-    buf_recycle(&c->out);
+    buf_recycle(&c->in, SCALL_KEEP);
+    buf_recycle(&c->out, SCALL_KEEP);
     arena_reset(&c->arena);
     arena_reset(&c->bodies);
     arena_reset(&c->item);

@@ -12,7 +12,6 @@
 
 #define SIG_DEFS_MAX    4096
 #define SIG_METHODS_MAX 4096
-#define SIG_NAME_MAX    65536
 
 void rpc_signature_init(struct rpc_signature *s)
 {
@@ -29,31 +28,45 @@ void rpc_signature_done(struct rpc_signature *s)
 
 /* ---- names ---- */
 
-/* Appends the name with another case of its first character. */
-static void recase(struct buf *out, struct span name, uint32_t (*map)(uint32_t))
-{
+/* A name whose first character is spelled anew. */
+struct recased {
     uint8_t first[4];
+    size_t n_first;
+    struct span rest;
+};
+
+static struct recased recase(struct span name, uint32_t (*map)(uint32_t))
+{
+    struct recased r = {.rest = name};
     uint32_t rune;
     size_t n;
 
     if (name.len == 0)
-        return;
+        return r;
     n = utf8_decode(name.p, name.len, &rune);
     if (rune == UTF8_REPLACEMENT)
-        buf_append(out, name.p, n);
-    else
-        buf_append(out, first, utf8_encode(map(rune), first));
-    buf_append(out, name.p + n, name.len - n);
+        return r;
+    r.n_first = utf8_encode(map(rune), r.first);
+    r.rest = span_of(name.p + n, name.len - n);
+    return r;
+}
+
+static void append_recased(struct buf *out, struct span name, uint32_t (*map)(uint32_t))
+{
+    struct recased r = recase(name, map);
+
+    buf_append(out, r.first, r.n_first);
+    buf_append_span(out, r.rest);
 }
 
 void rpc_signature_network_name(struct buf *out, struct span name)
 {
-    recase(out, name, unicode_upper);
+    append_recased(out, name, unicode_upper);
 }
 
 void rpc_signature_page_name(struct buf *out, struct span name)
 {
-    recase(out, name, unicode_lower);
+    append_recased(out, name, unicode_lower);
 }
 
 static int compare_methods(const void *a, const void *b)
@@ -63,17 +76,23 @@ static int compare_methods(const void *a, const void *b)
     return span_compare(x->name, y->name);
 }
 
+static int compare_recased(const void *key, const void *method)
+{
+    const struct recased *r = key;
+    struct span name = ((const struct rpc_sig_method *)method)->name;
+    struct span head = span_of(name.p, name.len < r->n_first ? name.len : r->n_first);
+    int c = span_compare(span_of(r->first, r->n_first), head);
+
+    return c != 0 ? c : span_compare(r->rest, span_of(name.p + head.len, name.len - head.len));
+}
+
 const struct rpc_sig_method *rpc_signature_method(const struct rpc_signature *s, struct span name)
 {
-    struct buf network = BUF_INIT(SIG_NAME_MAX);
-    struct rpc_sig_method key = {0}, *m = NULL;
+    struct recased key = recase(name, unicode_upper);
 
-    rpc_signature_network_name(&network, name);
-    key.name = buf_span(&network);
-    if (buf_error(&network) == 0 && s->n_methods > 0)
-        m = bsearch(&key, s->methods, s->n_methods, sizeof key, compare_methods);
-    buf_done(&network);
-    return m;
+    if (s->n_methods == 0)
+        return NULL;
+    return bsearch(&key, s->methods, s->n_methods, sizeof *s->methods, compare_recased);
 }
 
 /* ---- building it from the value that the object sent ---- */

@@ -30,6 +30,8 @@
 #define POOL_SPARES    16u
 #define POOL_SPARE_MAX (256u * 1024)
 #define POOL_FLOWS     256u
+#define POOL_BLOCK     2048u /* what most queues need; smaller pieces are not worth keeping */
+#define POOL_BLOCKS    256u  /* spare pieces of just that size, beside the others */
 
 struct naming_endpoint;
 
@@ -41,6 +43,8 @@ struct vc_pool {
     unsigned n_flows;
     struct buf spare[POOL_SPARES]; /* memory for queues; empty ones at the end */
     unsigned n_spare;
+    struct pool_block *blocks; /* spare pieces of POOL_BLOCK bytes */
+    unsigned n_blocks;
 };
 
 /* Gives an empty buffer without memory some that is spare, if a piece of at least `need` is. */

@@ -10,7 +10,11 @@
 #define WINDOW_MIN 131072u
 #define WINDOW_MAX (UINT32_C(1) << 30)
 #define MINUTE     INT64_C(60000000000) /* in nanoseconds */
-#define BLOCK_MIN  2048u                /* smaller pieces are not worth keeping */
+
+/* What a spare block begins with. */
+struct pool_block {
+    struct pool_block *next;
+};
 
 void vc_limits_default(struct vc_limits *ret_limits)
 {
@@ -59,6 +63,13 @@ void vc_pool_trim(struct vc_pool *pool)
 
     while (pool->n_spare > 0)
         buf_done(&pool->spare[--pool->n_spare]);
+    while (pool->blocks != NULL) {
+        struct pool_block *block = pool->blocks;
+
+        pool->blocks = block->next;
+        free(block);
+    }
+    pool->n_blocks = 0;
     while ((l = list_pop(&pool->flows)) != NULL)
         free(LIST_OBJECT(l, struct vc_flow, all));
     pool->n_flows = 0;
@@ -92,11 +103,18 @@ static unsigned pool_best(const struct vc_pool *p, size_t need)
 
 void pool_take(struct vc_pool *p, struct buf *b, size_t need)
 {
-    size_t cap = BLOCK_MIN;
+    size_t cap = POOL_BLOCK;
     unsigned i;
 
     if (b->base != NULL)
         return;
+    if (need <= POOL_BLOCK && p->blocks != NULL) {
+        b->base = (uint8_t *)(void *)p->blocks;
+        b->cap = POOL_BLOCK;
+        p->blocks = p->blocks->next;
+        p->n_blocks--;
+        return;
+    }
     i = pool_best(p, need);
     if (i < POOL_SPARES) {
         b->base = p->spare[i].base;
@@ -110,14 +128,29 @@ void pool_take(struct vc_pool *p, struct buf *b, size_t need)
     b->cap = b->base != NULL ? cap : 0;
 }
 
+/* Puts a piece of just the usual size aside; false if it is another, or there are enough. */
+static bool pool_keep_block(struct vc_pool *p, struct buf *b)
+{
+    struct pool_block *block = (struct pool_block *)(void *)b->base;
+
+    if (b->cap != POOL_BLOCK || p->n_blocks >= POOL_BLOCKS)
+        return false;
+    block->next = p->blocks;
+    p->blocks = block;
+    p->n_blocks++;
+    b->base = NULL;
+    b->cap = 0;
+    return true;
+}
+
 void pool_give(struct vc_pool *p, struct buf *b)
 {
     unsigned smallest = 0;
 
     buf_reset(b);
-    if (b->base == NULL)
+    if (b->base == NULL || pool_keep_block(p, b))
         return;
-    if (b->cap < BLOCK_MIN || b->cap > POOL_SPARE_MAX) {
+    if (b->cap < POOL_BLOCK || b->cap > POOL_SPARE_MAX) {
         buf_release(b);
         return;
     }

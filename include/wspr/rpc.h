@@ -79,7 +79,7 @@ WSPR_API int wspr_call_start(struct wspr_host *host, struct wspr_conn *conn,
 /*
  * Sends one item (JSON text). 0, WSPR_FULL (taken; wait for writable), WSPR_EAGAIN (not taken: the
  * call is not up yet or its queue is full; writable will tell), WSPR_ETYPE (does not fit, dropped),
- * WSPR_ECLOSED (the method has no input stream, or the stream was closed).
+ * WSPR_ECLOSED (neither call nor method has an input stream, or the stream was closed).
  */
 WSPR_API int wspr_call_send(struct wspr_call *call, const char *json, size_t len);
 /*

@@ -30,13 +30,6 @@ static const struct wspr_field fields[] = {
     {"isStreaming", WSPR_FIELD_BOOL, offsetof(struct payload, streaming), "bool"},
 };
 
-/* The state of a flow. */
-struct request {
-    struct wspr_flow *flow;
-    struct wspr_call *call;
-    int streaming;
-};
-
 /* Fails the flow with the error of a whole stage; the wire's id for these is always Internal. */
 static int fail_stage(struct wspr_flow *flow, const char *stage, const char *text)
 {
@@ -53,13 +46,12 @@ static int fail_stage(struct wspr_flow *flow, const char *stage, const char *tex
     return r;
 }
 
+/* The flow is what a call knows of us, the call is the state of its flow. */
 static void call_done(void *arg, struct wspr_call *call, const struct wspr_fault *fault,
                       const char *json, size_t len)
 {
-    struct request *rq = arg;
-    struct wspr_flow *flow = rq->flow;
+    struct wspr_flow *flow = arg;
 
-    free(rq);
     if (fault == NULL)
         wspr_flow_finish(flow, json, len);
     else if (fault->stage == WSPR_STAGE_PREPARE)
@@ -73,9 +65,7 @@ static void call_done(void *arg, struct wspr_call *call, const struct wspr_fault
 /* Values that came before the call was up, or faster than the service reads, go on now. */
 static void call_writable(void *arg, struct wspr_call *call)
 {
-    struct request *rq = arg;
-
-    wspr_flow_resume(rq->flow);
+    wspr_flow_resume(arg);
 }
 
 static const struct wspr_call_ops call_ops = {
@@ -84,21 +74,24 @@ static const struct wspr_call_ops call_ops = {
     .writable = call_writable,
 };
 
-static int start(struct wspr_host *host, struct request *rq, const struct payload *payload)
+static int start(struct wspr_host *host, struct wspr_flow *flow, const struct payload *payload)
 {
     struct wspr_call_options options = {
         .size = sizeof options,
         .n_results = payload->n_results,
         .streaming = payload->streaming,
     };
-    int r = wspr_call_start(host, wspr_flow_conn(rq->flow), &payload->name, &payload->method,
-                            &payload->args, &options, &call_ops, rq, &rq->call);
+    struct wspr_call *call;
+    int r = wspr_call_start(host, wspr_flow_conn(flow), &payload->name, &payload->method,
+                            &payload->args, &options, &call_ops, flow, &call);
 
     if (r == 0 && payload->streaming) {
-        r = wspr_call_pipe(rq->call, rq->flow);
+        r = wspr_call_pipe(call, flow);
         if (r < 0)
-            wspr_call_cancel(rq->call);
+            wspr_call_cancel(call);
     }
+    if (r == 0)
+        wspr_flow_set_state(flow, call);
     return r;
 }
 
@@ -107,57 +100,45 @@ static int handle_request(void *ctx, struct wspr_flow *flow, const struct wspr_m
     struct payload payload = {.n_results = 0};
     struct wspr_reading *reading = NULL;
     char error[ERROR_MAX] = "out of memory";
-    struct request *rq;
     const char *text;
-    int r = WSPR_ENOMEM;
     size_t len;
+    int r;
 
     text = wspr_msg_data(msg, &len);
     if (wspr_read_object(text, len, fields, sizeof fields / sizeof fields[0], "wspr.veyronTempRPC",
                          &payload, &reading, error, sizeof error) < 0)
         return fail_stage(flow,
                           "can't parse Veyron Request: can't unmarshall JSONMessage: ", error);
-    rq = calloc(1, sizeof *rq);
-    if (rq != NULL) {
-        rq->flow = flow;
-        rq->streaming = payload.streaming;
-        r = start(ctx, rq, &payload);
-    }
+    r = start(ctx, flow, &payload);
     wspr_reading_free(reading);
-    if (r < 0) {
-        free(rq);
-        return r;
-    }
-    wspr_flow_set_state(flow, rq);
-    return WSPR_PENDING;
+    return r < 0 ? r : WSPR_PENDING;
 }
 
-/* A value of the page's stream, or its end. What does not fit is dropped, as the reference does. */
+/*
+ * A value of the page's stream, or its end. What does not fit is dropped, as the reference does; so
+ * is what comes for a call without a stream.
+ */
 static int flow_data(void *ctx, struct wspr_flow *flow, const struct wspr_msg *msg)
 {
-    struct request *rq = wspr_flow_state(flow);
+    struct wspr_call *call = wspr_flow_state(flow);
     const char *text;
     size_t len;
     int r;
 
-    if (rq == NULL || !rq->streaming)
+    if (call == NULL)
         return WSPR_DONE;
     if (wspr_msg_type(msg) == TYPE_STREAM_CLOSE) {
-        r = wspr_call_close_send(rq->call);
+        r = wspr_call_close_send(call);
     } else {
         text = wspr_msg_data(msg, &len);
-        r = wspr_call_send(rq->call, text, len);
+        r = wspr_call_send(call, text, len);
     }
     return r == WSPR_EAGAIN ? WSPR_AGAIN : WSPR_DONE;
 }
 
 static void flow_cancel(void *ctx, struct wspr_flow *flow)
 {
-    struct request *rq = wspr_flow_state(flow);
-
-    if (rq != NULL)
-        wspr_call_cancel(rq->call);
-    free(rq);
+    wspr_call_cancel(wspr_flow_state(flow));
     wspr_flow_end(flow);
 }
 
