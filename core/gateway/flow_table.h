@@ -1,6 +1,6 @@
 /*
- * The flows of one connection by (opener, id). Empty it costs nothing beyond itself, and up to a few
- * flows it allocates nothing, because most connections have none or one at a time.
+ * The flows of one connection by (opener, id). Up to a few flows it allocates nothing, because most
+ * connections have none or one at a time.
  *
  * Ids are chosen by pages. A slot is the top of the product with a secret odd number (multiply and
  * shift): whoever does not know it cannot choose ids that share a slot more often than chance.

@@ -120,8 +120,8 @@ struct wspr_msg {
 
 struct wspr_flow {
     struct wspr_flow *table_next; /* in conn->flows, unless it is a one-shot */
-    struct list node;      /* in conn->all */
-    struct list task_node; /* in conn->resumed */
+    struct list node;             /* in conn->all */
+    struct list task_node;        /* in conn->resumed */
     struct wspr_conn *conn;
     struct wspr_host *host;
     void *state;
@@ -162,11 +162,11 @@ struct wspr_conn {
     struct ws_enc enc;
     size_t out_counted; /* bytes in the queue, as they were counted last */
     bool close_sent;
-    bool over;               /* closing, and everybody was told */
+    bool over; /* closing, and everybody was told */
     struct flow_table flows;
-    struct list all;         /* every unfinished flow */
-    struct list resumed;     /* flows whose kept messages are to be delivered */
-    struct list full;        /* flows that were told WSPR_FULL: flow_writable is due */
+    struct list all;     /* every unfinished flow */
+    struct list resumed; /* flows whose kept messages are to be delivered */
+    struct list full;    /* flows that were told WSPR_FULL: flow_writable is due */
     unsigned n_flows;
     int64_t next_id; /* of flows that the host opens: even */
     /* The message that a handler is looking at, its flow, and whether it is to be delivered. */

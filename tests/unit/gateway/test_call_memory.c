@@ -1,7 +1,7 @@
 /*
- * What calls of pages take of the heap: nothing, once a few were made. Gateway, circuits and service
- * are in this process, and each malloc, calloc and realloc of theirs is counted. The pages take none
- * themselves. The second part is the table of flows, which has its share in that.
+ * What calls of pages take of the heap: nothing, once a few were made. Gateway, circuits, service
+ * are in this process, and each malloc, calloc and realloc of theirs is counted. The pages take
+ * none themselves. The second part is the table of flows, which has its share in that.
  */
 #include "config.h"
 
