@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "gateway/gateway.h"
 #include "loop/worker.h"
 #include "rpc/runtime.h"
@@ -168,11 +169,16 @@ static void log_part(const struct log *log, const char *part, const struct count
 void wsprd_log_counters(const struct log *log, const struct loop_worker *worker,
                         const struct rpc_runtime *runtime, const struct gateway *gw)
 {
+    struct log all = {log->fd, LOG_LEVEL_INFO};
+    size_t used, idle;
+
     if (gw != NULL)
         LOG_PART(gateway, gateway_stats(gw));
     if (runtime != NULL) {
         LOG_PART(rpc, rpc_runtime_stats(runtime));
         LOG_PART(vc, rpc_runtime_vc_stats(runtime));
     }
+    mem_usage(&used, &idle);
+    log_write(&all, LOG_LEVEL_INFO, "counters", "memory: used=%zu idle=%zu", used, idle);
     LOG_PART(loop, loop_worker_stats(worker));
 }
