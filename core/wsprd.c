@@ -30,6 +30,7 @@
 #include "rpc/resolve.h"
 #include "rpc/runtime.h"
 #include "security/identity.h"
+#include "security/reserve.h"
 #include "security/trust.h"
 #include "services/embedded.h"
 #include "services/identity_file.h"
@@ -480,6 +481,7 @@ int main(int argc, char **argv)
     int status = read_options(&d, argc, argv);
 
     no_core_files();
+    security_reserve();
     if (status >= 0)
         return status;
     if ((d.settings.check_config ? check_config(&d, &e) : start(&d, &e)) < 0) {

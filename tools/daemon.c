@@ -17,6 +17,7 @@
 #include "rpc/resolve.h"
 #include "rpc/runtime.h"
 #include "security/identity.h"
+#include "security/reserve.h"
 #include "security/trust.h"
 #include "services/identity_file.h"
 
@@ -256,8 +257,10 @@ int daemon_begin(struct daemon *d, const struct daemon_opts *common, struct err 
 {
     static const enum log_level levels[] = {LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG};
     struct rpc_runtime_opts rt = {.log = &d->log};
-    int r = identity_of_process(&d->identity, &d->trust, err);
+    int r;
 
+    security_reserve();
+    r = identity_of_process(&d->identity, &d->trust, err);
     d->log = (struct log){STDERR_FILENO, levels[common->verbosity < 2 ? common->verbosity : 2]};
     if (r == 0)
         r = loop_worker_new(NULL, &d->worker, err);

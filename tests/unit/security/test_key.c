@@ -3,7 +3,9 @@
 
 #include "base/hex.h"
 #include "base/mem.h"
+#include "failmalloc.h"
 #include "security/digest.h"
+#include "security/reserve.h"
 
 static int parse_hex_key(const char *hex, struct security_pubkey *k)
 {
@@ -259,6 +261,33 @@ static void signature_on_the_wire(void)
     buf_done(&s);
 }
 
+/* GMP would end the process at the first allocation that fails. */
+static void signs_when_memory_is_short(void)
+{
+    struct security_signature view;
+    struct security_signed made;
+    struct security_key *key;
+    unsigned long n = 0, count;
+    unsigned good = 0;
+
+    TAP_IS(security_key_generate(&key, NULL) == 0);
+    security_reserve();
+    do {
+        bool ok;
+
+        failmalloc_at(++n);
+        ok = security_sign(key, span_str("x"), &made, NULL) == 0;
+        view = security_signed_view(&made);
+        ok = ok && security_verify(security_key_public(key), span_str("x"), &view);
+        count = failmalloc_count();
+        failmalloc_at(0);
+        good += ok;
+    } while (count >= n);
+    tap_note("%lu allocations of a signature failed, %u signatures were good", n - 1, good);
+    TAP_IS(n > 4 && good + 4 >= n);
+    security_key_unref(key);
+}
+
 static const struct tap_case cases[] = {
     {"keys of the vectors", keys_of_the_vectors},
     {"raw signatures", raw_signatures},
@@ -268,5 +297,6 @@ static const struct tap_case cases[] = {
     {"signs what it verifies", signs_what_it_verifies},
     {"short numbers are stripped", short_numbers_are_stripped},
     {"a signature on the wire", signature_on_the_wire},
+    {"signs when memory is short", signs_when_memory_is_short},
 };
 const struct tap_suite suite_key = TAP_SUITE("key", cases);
