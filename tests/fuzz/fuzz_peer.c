@@ -193,7 +193,7 @@ static int put_value(struct vom_enc *enc, struct buf *out, unsigned which)
         v = vom_value_str("a");
         break;
     case 1:
-        v = vom_value_int(&vom_type_int32, (int8_t)which);
+        v = vom_value_int(&vom_type_int32, 500 + (int)which);
         break;
     case 2:
         memset(big, 'b', sizeof big);
@@ -399,12 +399,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     z.of_page = steps_byte(&s) % 2 == 0;
     whole_page_open(&whole.pages[0], 1);
     whole_page_serve(&whole.pages[0], 1, 0, 0);
-    whole_until(page_serves, "a page cannot serve");
+    whole_until(page_serves, false, "a page cannot serve");
     while (s.left > 0)
         peer_step(&s);
     turn(4);
     hang_up();
-    whole_until(links_are_gone, "the connection of a peer that is gone stays");
+    whole_until(links_are_gone, true, "the connection of a peer that is gone stays");
     whole_end();
     stats = vc_pool_stats(z.pool);
     whole_require(stats->vifs + stats->vcs + stats->flows + stats->queued == 0,

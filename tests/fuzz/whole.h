@@ -32,6 +32,8 @@ struct whole_page {
     char endpoint[512];               /* that it serves at; "": none */
     long long waiting[WHOLE_WAITING]; /* invocations that it has not answered */
     unsigned n_waiting;
+    bool refused;    /* it got an error */
+    char error[512]; /* the last one */
 };
 
 struct whole {
@@ -48,8 +50,11 @@ extern struct whole whole;
 void whole_begin(void);
 /* Turns of the loop; pages read what came unless they are deaf. */
 void whole_turn(unsigned n);
-/* Turns the loop until done(), 20 s at most; aborts the program with the text if it is not. */
-void whole_until(bool (*done)(void), const char *what);
+/*
+ * Turns the loop until done(), 20 s at most; aborts the program with the text if it is not. helped:
+ * time passes faster, for what waits for a time and not for somebody.
+ */
+void whole_until(bool (*done)(void), bool helped, const char *what);
 /* Lets a time pass for everybody: one of a few that matter. */
 void whole_skip(unsigned which);
 /* The pages go. Everything that was begun must come to its end, and a new page be served. */

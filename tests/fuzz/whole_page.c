@@ -90,6 +90,10 @@ static void note_reply(struct whole_page *p, struct json_object *frame, struct j
     json_object_object_get_ex(reply, "message", &message);
     if (json_object_get_int(type) == WSPR_RESPONSE_INVOKE && p->n_waiting < WHOLE_WAITING)
         p->waiting[p->n_waiting++] = json_object_get_int64(id);
+    if (json_object_get_int(type) == WSPR_RESPONSE_ERROR) {
+        p->refused = true;
+        snprintf(p->error, sizeof p->error, "%s", json_object_to_json_string(message));
+    }
     text = json_object_is_type(message, json_type_string) ? json_object_get_string(message) : NULL;
     if (json_object_get_int(type) == 0 && text != NULL && strncmp(text, "@2@tcp", 6) == 0)
         snprintf(p->endpoint, sizeof p->endpoint, "%s", text);
