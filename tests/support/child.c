@@ -82,6 +82,10 @@ const char *child_file(char *path, size_t size, const char *name)
 
 void child_set_environment(const char *const *env)
 {
+    const char *preload = getenv("WSPR_PRELOAD");
+
+    if (preload != NULL)
+        setenv("LD_PRELOAD", preload, 1);
     for (; env != NULL && *env != NULL; env++) {
         const char *equals = strchr(*env, '=');
         char name[256];

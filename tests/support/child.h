@@ -1,6 +1,7 @@
 /*
  * Child processes of a test: started with a log file for all they print, watched, and stopped. A
- * child does not outlive the test, however that ends.
+ * child does not outlive the test, however that ends. The library that WSPR_PRELOAD names is
+ * preloaded into each (LD_PRELOAD).
  */
 #ifndef TESTS_CHILD_H
 #define TESTS_CHILD_H
