@@ -99,7 +99,7 @@ function scan(file,    rule, text, line, seen, header)
             continue
         }
         if (seen == 1 && file ~ /\.c$/ && rule != "examples" && rule != "plugins" &&
-            rule != "tests/plugins/odd")
+            rule != "tests/plugins/odd" && rule != "tests/abi/1.0")
             complain(rule, file, line, "config.h comes first")
         if (!allowed(file, rule, header))
             complain(rule, file, line, rule " may not include " header)

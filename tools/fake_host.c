@@ -11,6 +11,8 @@
 #include "json/tree.h"
 #include <json-c/json.h>
 
+#define AFTER_FULL_MAX 100 /* frames that a flow may send to a page that does not read */
+
 struct fake_block {
     struct list node;
     max_align_t data[];
@@ -50,6 +52,13 @@ void fake_queue_work(struct wspr_host *h, void (*work)(void *arg), void (*fn)(vo
 void fake_queue(struct wspr_host *h, void (*fn)(void *arg), void *arg)
 {
     fake_queue_work(h, NULL, fn, arg);
+}
+
+bool fake_size_is_wrong(const char *what, size_t stated, size_t most)
+{
+    if (stated == 0 || stated > most)
+        fake_violation("gives a struct %s whose size is %zu, not %zu", what, stated, most);
+    return stated == 0 || stated > most;
 }
 
 /* ---- the host ---- */
@@ -99,6 +108,7 @@ void fake_host_drain(struct wspr_host *h)
             if (!f->full || f->finished || f->cancelled)
                 continue;
             f->full = false;
+            f->after_full = 0;
             if (h->plugin->flow_writable != NULL)
                 h->plugin->flow_writable(h->ctx, f);
         }
@@ -149,225 +159,11 @@ void fake_host_unload(struct wspr_host *h)
         fake_violation("unload leaves %u timers behind", h->n_timers);
     if (h->calls_open > 0)
         fake_violation("unload leaves %u calls behind", h->calls_open);
+    if (h->msgs_kept > 0)
+        fake_violation("unload leaves %u messages behind that were kept", h->msgs_kept);
+    if (h->sigs_kept > 0)
+        fake_violation("unload leaves %u signatures behind that were kept", h->sigs_kept);
     free_memory(h);
-}
-
-/* ---- connections ---- */
-
-struct wspr_conn *fake_conn_new(struct wspr_host *h)
-{
-    static uint64_t number;
-    struct wspr_conn *c = fake_alloc(h, sizeof *c);
-
-    c->host = h;
-    c->number = ++number;
-    list_init(&c->node);
-    list_init(&c->flows);
-    list_init(&c->servers);
-    list_push_back(&h->conns, &c->node);
-    return c;
-}
-
-static struct wspr_flow *flow_new(struct wspr_conn *c, int64_t id, uint32_t type)
-{
-    struct wspr_flow *f = fake_alloc(c->host, sizeof *f);
-
-    f->conn = c;
-    f->id = id;
-    f->type = type;
-    list_init(&f->node);
-    list_init(&f->kept);
-    list_push_back(&c->flows, &f->node);
-    return f;
-}
-
-static struct wspr_flow *find_flow(struct wspr_conn *c, int64_t id, bool by_host)
-{
-    LIST_FOREACH (node, &c->flows) {
-        struct wspr_flow *f = LIST_OBJECT(node, struct wspr_flow, node);
-
-        if (f->id == id && f->by_host == by_host && !f->one_shot && !f->finished && !f->cancelled)
-            return f;
-    }
-    return NULL;
-}
-
-static const struct wspr_claim *find_claim(const struct wspr_plugin *p, uint32_t type)
-{
-    for (size_t i = 0; i < p->n_claims; i++) {
-        if (plugin_file_claim(p, i)->type == type)
-            return plugin_file_claim(p, i);
-    }
-    return NULL;
-}
-
-static struct wspr_msg *msg_new(struct wspr_host *h, uint32_t type, int64_t id, const char *text)
-{
-    size_t n = strlen(text);
-    struct wspr_msg *m = fake_alloc(h, sizeof *m + n + 1);
-
-    *m = (struct wspr_msg){.type = type, .id = id, .len = n};
-    list_init(&m->node);
-    memcpy(m->text, text, n);
-    return m;
-}
-
-static void give(struct wspr_flow *f, const struct wspr_msg *msg)
-{
-    struct wspr_host *h = f->conn->host;
-    int r = 0;
-
-    if (h->plugin->flow_data != NULL && !f->again)
-        r = h->plugin->flow_data(h->ctx, f, msg);
-    else if (f->again)
-        r = WSPR_AGAIN;
-    if (r == WSPR_AGAIN) {
-        f->again = true;
-        list_push_back(&f->kept, &((struct wspr_msg *)(uintptr_t)msg)->node);
-    } else if (r < 0 && !f->finished) {
-        wspr_flow_fail(f, r, NULL);
-    }
-}
-
-static void handled(struct wspr_flow *f, const struct wspr_claim *claim, int r)
-{
-    bool uses = (claim->flags & 3) == WSPR_USES;
-
-    if (r < 0 && !f->finished)
-        wspr_flow_fail(f, r, NULL);
-    else if (r == WSPR_DONE && !f->finished && !uses)
-        wspr_flow_end(f);
-    else if (r > WSPR_PENDING)
-        fake_violation("type %u: the handler returns %d, which is neither DONE nor PENDING nor an "
-                       "error",
-                       claim->type, r);
-}
-
-void fake_conn_message(struct wspr_conn *c, uint32_t type, int64_t id, const char *text)
-{
-    struct wspr_host *h = c->host;
-    const struct wspr_claim *claim = find_claim(h->plugin, type);
-    struct wspr_flow *f;
-
-    if (c->closing || claim == NULL)
-        return;
-    if ((claim->flags & 3) == WSPR_USES) {
-        f = find_flow(c, id, true);
-        f = f != NULL ? f : find_flow(c, id, false);
-    } else {
-        f = (claim->flags & 3) == WSPR_OPENS && find_flow(c, id, false) != NULL
-                ? NULL
-                : flow_new(c, id, type);
-    }
-    if (f == NULL)
-        return;
-    if ((claim->flags & 3) == WSPR_ONE_SHOT)
-        f->one_shot = true;
-    if (!c->opened && h->plugin->conn_open != NULL) {
-        int r = h->plugin->conn_open(h->ctx, c, &c->state);
-
-        if (r < 0) {
-            f->finished = true;
-            return;
-        }
-    }
-    c->opened = true;
-    handled(f, claim, claim->handle(h->ctx, f, msg_new(h, type, id, text)));
-}
-
-unsigned fake_conn_pending(const struct wspr_conn *c)
-{
-    unsigned n = 0;
-
-    LIST_FOREACH (node, &c->flows)
-        n += !LIST_OBJECT(node, struct wspr_flow, node)->finished;
-    return n;
-}
-
-/* Tells everybody that the connection ends. */
-static void conn_end(void *arg)
-{
-    struct wspr_conn *c = arg;
-    struct wspr_host *h = c->host;
-
-    if (c->over)
-        return;
-    c->over = true;
-    fake_servers_abort(c);
-    LIST_FOREACH_SAFE (node, after, &c->flows) {
-        struct wspr_flow *f = LIST_OBJECT(node, struct wspr_flow, node);
-
-        if (f->finished)
-            continue;
-        f->cancelled = true;
-        if (h->plugin->flow_cancel != NULL)
-            h->plugin->flow_cancel(h->ctx, f);
-    }
-}
-
-void fake_conn_close(struct wspr_conn *c)
-{
-    struct wspr_host *h = c->host;
-
-    c->closing = true;
-    conn_end(c);
-    fake_host_settle(h, 10000);
-    LIST_FOREACH (node, &c->flows) {
-        const struct wspr_flow *f = LIST_OBJECT(node, struct wspr_flow, node);
-
-        if (!f->finished)
-            fake_violation("type %u: a flow is never finished after the page went away", f->type);
-    }
-    if (c->opened && h->plugin->conn_close != NULL)
-        h->plugin->conn_close(h->ctx, c, c->state);
-    c->closed = true;
-}
-
-uint64_t wspr_conn_number(const struct wspr_conn *c)
-{
-    return c->number;
-}
-
-const char *wspr_conn_origin(const struct wspr_conn *c)
-{
-    return "http://localhost";
-}
-
-const char *wspr_conn_remote(const struct wspr_conn *c)
-{
-    return "127.0.0.1:1";
-}
-
-int wspr_conn_has_extra(const struct wspr_conn *c, const char *name)
-{
-    return 0;
-}
-
-void *wspr_conn_state(struct wspr_host *h, struct wspr_conn *c)
-{
-    return c->state;
-}
-
-const char *wspr_conn_acts_as(const struct wspr_conn *c)
-{
-    return wspr_conn_origin(c);
-}
-
-int wspr_conn_close(struct wspr_conn *c, uint16_t code, const char *reason)
-{
-    /* spec: RFC 6455, 7.4 */
-    if (code < 1000 || (code >= 1004 && code <= 1006) || (code > 1014 && code < 3000) ||
-        code > 4999)
-        return WSPR_EINVAL;
-    if (!c->closing)
-        fake_queue(c->host, conn_end, c);
-    c->closing = true;
-    return 0;
-}
-
-int wspr_conn_is_closing(const struct wspr_conn *c)
-{
-    return c->closing;
 }
 
 /* ---- flows ---- */
@@ -422,6 +218,8 @@ static int flow_send(struct wspr_flow *f, const char *json, size_t len)
     if (f->cancelled || f->conn->closing)
         return WSPR_ECLOSED;
     f->conn->host->sent++;
+    if (f->full && ++f->after_full == AFTER_FULL_MAX)
+        fake_violation("type %u: goes on sending although the page does not read", f->type);
     f->full = f->conn->host->full;
     return f->full ? WSPR_FULL : 0;
 }
@@ -451,8 +249,15 @@ int wspr_flow_send_parts(struct wspr_flow *f, enum wspr_response type,
 
 static int finish(struct wspr_flow *f, const char *what)
 {
-    if (!is_dead(f, what))
-        f->finished = true;
+    struct wspr_conn *c = f->conn;
+
+    if (is_dead(f, what))
+        return WSPR_DONE;
+    f->finished = true;
+    if (c->barrier == f) {
+        c->barrier = NULL;
+        fake_queue(c->host, fake_conn_input, c);
+    }
     return WSPR_DONE;
 }
 
@@ -491,25 +296,22 @@ int wspr_flow_failf(struct wspr_flow *f, int code, const char *fmt, ...)
 
 int wspr_flow_deliver(struct wspr_flow *f, const struct wspr_msg *msg)
 {
+    struct wspr_msg *m;
+
     if (f->finished || f->cancelled)
         return WSPR_ECLOSED;
-    give(f, msg_new(f->conn->host, msg->type, msg->id, msg->text));
-    return WSPR_DONE;
+    m = fake_msg_new(f->conn->host, msg->type, msg->id, msg->text);
+    list_push_back(&f->kept, &m->node);
+    fake_queue(f->conn->host, fake_flow_deliver, f);
+    return 0;
 }
 
 static void resumed(void *arg)
 {
     struct wspr_flow *f = arg;
-    struct list *node;
 
     f->again = false;
-    while (!f->again && !f->finished && !f->cancelled && (node = list_pop(&f->kept)) != NULL) {
-        give(f, LIST_OBJECT(node, struct wspr_msg, node));
-        if (f->again) {
-            list_remove(node); /* it was put behind the others */
-            list_push_front(&f->kept, node);
-        }
-    }
+    fake_flow_deliver(f);
 }
 
 void wspr_flow_resume(struct wspr_flow *f)
@@ -523,14 +325,12 @@ int wspr_flow_open(struct wspr_host *h, struct wspr_conn *c, void *state,
 {
     struct wspr_flow *f;
 
-    if (c->closed)
-        fake_violation("opens a flow on a connection that is gone");
-    if (c->closing)
+    if (fake_conn_is_gone(c, "opens a flow on") || c->closing)
         return WSPR_ECLOSED;
     if (fake_fails(h))
         return WSPR_ENOMEM;
     c->next_id += 2;
-    f = flow_new(c, c->next_id, 0);
+    f = fake_flow_new(c, c->next_id, 0);
     f->by_host = true;
     f->state = state;
     *ret_flow = f;

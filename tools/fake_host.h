@@ -27,6 +27,7 @@ struct wspr_host {
     struct list conns;  /* struct wspr_conn, the closed ones too */
     struct list memory; /* struct fake_block: handles, until the host is gone */
     unsigned n_timers, calls_open;
+    unsigned msgs_kept, sigs_kept;
     unsigned long asked;   /* functions that may fail, so far */
     unsigned long fail_at; /* the one that fails; 0: none */
     bool full;             /* pages take no more: sends return WSPR_FULL */
@@ -40,6 +41,8 @@ struct wspr_conn {
     struct wspr_host *host;
     struct list flows; /* struct wspr_flow, the ended ones too */
     struct list servers;
+    struct list input;         /* struct wspr_msg behind a barrier */
+    struct wspr_flow *barrier; /* input waits for this one */
     void *state;
     uint64_t number;
     int64_t next_id;
@@ -54,7 +57,7 @@ struct wspr_flow {
     uint32_t type; /* of the message that opened it; 0: the host did */
     bool one_shot; /* no message finds it by its id */
     bool by_host, finished, cancelled, full, again;
-    unsigned finals; /* final or error frames */
+    unsigned after_full; /* frames that were sent although the page did not read */
     struct list kept;
 };
 
@@ -68,6 +71,7 @@ struct wspr_timer {
 
 struct wspr_msg {
     struct list node;
+    struct wspr_host *host;
     uint32_t type;
     int64_t id;
     unsigned refs;
@@ -100,11 +104,35 @@ void fake_conn_message(struct wspr_conn *c, uint32_t type, int64_t id, const cha
 void fake_conn_close(struct wspr_conn *c);
 /* Flows that are not finished. */
 unsigned fake_conn_pending(const struct wspr_conn *c);
+/* Says so if input waits for a barrier now that nothing happens any more. */
+void fake_conn_check_barrier(const struct wspr_conn *c);
+
+/* The allocations of the plugin itself, since it was loaded. */
+extern struct fake_memory {
+    unsigned long asked;
+    unsigned long fail_at; /* the one that fails; 0: none */
+} fake_memory;
+/* Watches those of a file that dlopen() loaded; false if that is not possible here. */
+bool fake_memory_watch(void *handle);
+
+/* ---- between the parts of the fake host ---- */
 
 /* fake_rpc.c and fake_host.c: whether this call of a function that may fail does. */
 bool fake_fails(struct wspr_host *h);
 /* Memory that lives as long as the host. Ends the program if there is none. */
 void *fake_alloc(struct wspr_host *h, size_t size);
+/* Says so if the plugin may not use the connection any more. */
+bool fake_conn_is_gone(const struct wspr_conn *c, const char *what);
+/* Input goes on behind a barrier. */
+void fake_conn_input(void *conn);
+struct wspr_flow *fake_flow_new(struct wspr_conn *c, int64_t id, uint32_t type);
+/* Gives the kept messages to the flow's owner, until it wants them again later. */
+void fake_flow_deliver(void *flow);
+struct wspr_msg *fake_msg_new(struct wspr_host *h, uint32_t type, int64_t id, const char *text);
+/* The callback that was given the message has returned. */
+void fake_msg_leave(struct wspr_msg *m);
+/* Structs that say how large they are: whether this can be. */
+bool fake_size_is_wrong(const char *what, size_t stated, size_t most);
 /* fake_rpc.c: the page of the servers is gone. */
 void fake_servers_abort(struct wspr_conn *c);
 /* Queues fn(arg); with work(arg) before it. */

@@ -132,7 +132,10 @@ const char *wspr_msg_data(const struct wspr_msg *m, size_t *ret_len)
 
 const struct wspr_msg *wspr_msg_keep(const struct wspr_msg *m)
 {
+    if (fake_fails(m->host))
+        return NULL;
     ((struct wspr_msg *)(uintptr_t)m)->refs++;
+    m->host->msgs_kept++;
     return m;
 }
 
@@ -143,5 +146,7 @@ void wspr_msg_release(const struct wspr_msg *m)
     if (m->refs == 0)
         fake_violation("releases a message that it does not keep");
     else
-        ((struct wspr_msg *)(uintptr_t)m)->refs--;
+        m->host->msgs_kept--;
+    if (m->refs > 0 && --((struct wspr_msg *)(uintptr_t)m)->refs == 0)
+        fake_msg_leave((struct wspr_msg *)(uintptr_t)m);
 }

@@ -74,15 +74,18 @@ int wspr_call_start(struct wspr_host *h, struct wspr_conn *conn, const struct ws
 {
     struct wspr_call *call;
 
-    if (conn->closing)
+    if (fake_conn_is_gone(conn, "starts a call on") || conn->closing)
         return WSPR_ECLOSED;
+    if (fake_size_is_wrong("wspr_call_options", options->size, sizeof *options) ||
+        fake_size_is_wrong("wspr_call_ops", ops->size, sizeof *ops))
+        return WSPR_EINVAL;
     if (fake_fails(h))
         return WSPR_ENOMEM;
     call = fake_alloc(h, sizeof *call);
     call->host = h;
     memcpy(&call->ops, ops, ops->size < sizeof *ops ? ops->size : sizeof *ops);
     call->arg = arg;
-    call->streaming = options != NULL && options->streaming;
+    call->streaming = options->streaming;
     h->calls_open++;
     fake_queue(h, call_step, call);
     *ret_call = call;
@@ -144,10 +147,10 @@ int wspr_call_pipe(struct wspr_call *call, struct wspr_flow *flow)
 /* ---- signatures ---- */
 
 struct wspr_signature {
-    int unused;
+    struct wspr_host *host;
+    unsigned refs; /* of the plugin */
+    bool given;    /* its callback is running */
 };
-
-static const struct wspr_signature a_signature;
 
 struct sig_wait {
     struct wspr_host *host;
@@ -159,10 +162,14 @@ static void sig_answer(void *arg)
 {
     struct sig_wait *w = arg;
 
+    struct wspr_signature *s = fake_alloc(w->host, sizeof *s);
+
+    *s = (struct wspr_signature){w->host, 0, true};
     if (w->host->answers)
-        w->done(w->arg, &a_signature, NULL);
+        w->done(w->arg, s, NULL);
     else
         w->done(w->arg, NULL, &refused);
+    s->given = false;
 }
 
 int wspr_signature_get(struct wspr_host *h, struct wspr_conn *conn, const struct wspr_span *name,
@@ -172,6 +179,8 @@ int wspr_signature_get(struct wspr_host *h, struct wspr_conn *conn, const struct
 {
     struct sig_wait *w;
 
+    if (fake_conn_is_gone(conn, "asks for a signature on") || conn->closing)
+        return WSPR_ECLOSED;
     if (fake_fails(h))
         return WSPR_ENOMEM;
     w = fake_alloc(h, sizeof *w);
@@ -180,27 +189,56 @@ int wspr_signature_get(struct wspr_host *h, struct wspr_conn *conn, const struct
     return 0;
 }
 
+static struct wspr_signature *signature_of(const struct wspr_signature *signature, const char *what)
+{
+    if (signature->refs == 0 && !signature->given)
+        fake_violation("%s a signature that it does not keep", what);
+    return (struct wspr_signature *)(uintptr_t)signature;
+}
+
 const struct wspr_signature *wspr_signature_ref(const struct wspr_signature *signature)
 {
-    return signature;
+    struct wspr_signature *s = signature_of(signature, "keeps");
+
+    s->refs++;
+    s->host->sigs_kept++;
+    return s;
 }
 
 void wspr_signature_unref(const struct wspr_signature *signature)
 {
+    struct wspr_signature *s;
+
+    if (signature == NULL)
+        return;
+    s = signature_of(signature, "gives up");
+    if (s->refs == 0) {
+        if (s->given)
+            fake_violation("gives up a signature that it does not keep");
+        return;
+    }
+    s->refs--;
+    s->host->sigs_kept--;
 }
 
 const char *wspr_signature_json(const struct wspr_signature *signature, size_t *ret_len)
 {
+    signature_of(signature, "reads");
     *ret_len = 2;
     return "{}";
 }
 
-/* ---- servers: one call comes as soon as there is an endpoint ---- */
+/*
+ * ---- servers ----
+ *
+ * As soon as there is an endpoint two calls come: one streams, the other's caller goes away.
+ */
 
 struct wspr_invocation {
     struct wspr_server *server;
     void *state;
-    bool over, piped;
+    bool over, piped, holds; /* holds: no items until wspr_invocation_resume */
+    unsigned items;
 };
 
 struct wspr_server {
@@ -209,7 +247,7 @@ struct wspr_server {
     struct wspr_server_ops ops;
     void *arg;
     uint64_t id;
-    struct wspr_invocation *invocation;
+    struct wspr_invocation *invocations[2];
 };
 
 struct server_wait {
@@ -235,8 +273,10 @@ int wspr_server_get(struct wspr_host *h, struct wspr_conn *conn, uint64_t id,
 {
     struct wspr_server *s = wspr_server_find(conn, id);
 
-    if (conn->closing)
+    if (fake_conn_is_gone(conn, "makes a server on") || conn->closing)
         return WSPR_ECLOSED;
+    if (fake_size_is_wrong("wspr_server_ops", ops->size, sizeof *ops))
+        return WSPR_EINVAL;
     if (s == NULL) {
         if (fake_fails(h))
             return WSPR_ENOMEM;
@@ -257,37 +297,55 @@ void *wspr_server_state(const struct wspr_server *s)
     return s->arg;
 }
 
-static void invoke(struct wspr_server *s)
+/* The caller's items, and their end. */
+static void inv_step(void *arg)
 {
-    static const struct wspr_invocation_info info = {
+    struct wspr_invocation *inv = arg;
+    struct wspr_server *s = inv->server;
+
+    while (!inv->over && !inv->piped && !inv->holds && inv->items < 3) {
+        if (inv->items++ < 2)
+            inv->holds = s->ops.item != NULL && s->ops.item(s->arg, inv, "1", 1) == WSPR_FULL;
+        else if (s->ops.end != NULL)
+            s->ops.end(s->arg, inv);
+    }
+}
+
+static struct wspr_invocation *invoke(struct wspr_server *s, int streaming)
+{
+    const struct wspr_invocation_info info = {
         .size = sizeof info,
+        .server_id = s->id,
         .method = {"\"echo\"", 6},
         .args = {"[1]", 3},
         .suffix = {"\"\"", 2},
         .n_results = 1,
-        .streaming = 1,
+        .streaming = streaming,
     };
     struct wspr_invocation *inv = fake_alloc(s->conn->host, sizeof *inv);
 
     inv->server = s;
-    s->invocation = inv;
     if (s->ops.invoke == NULL || s->ops.invoke(s->arg, inv, &info) < 0)
         inv->over = true;
-    if (!inv->over && !inv->piped && s->ops.item != NULL)
-        s->ops.item(s->arg, inv, "1", 1);
-    if (!inv->over && !inv->piped && s->ops.end != NULL)
-        s->ops.end(s->arg, inv);
+    else if (streaming)
+        fake_queue(s->conn->host, inv_step, inv);
+    return inv;
 }
 
-static void gone(struct wspr_server *s, int why)
+static void gone(struct wspr_invocation *inv, int why)
 {
-    struct wspr_invocation *inv = s->invocation;
+    struct wspr_server *s = inv != NULL ? inv->server : NULL;
 
     if (inv == NULL || inv->over)
         return;
     inv->over = true;
     if (s->ops.gone != NULL)
         s->ops.gone(s->arg, inv, why);
+}
+
+static void caller_leaves(void *arg)
+{
+    gone(arg, WSPR_ECANCELED);
 }
 
 static void served(void *arg)
@@ -299,8 +357,11 @@ static void served(void *arg)
         return;
     }
     w->served(w->arg, NULL, "@2@tcp@127.0.0.1:1@00000000000000000000000000000001@1@2@@");
-    if (w->server->invocation == NULL)
-        invoke(w->server);
+    if (w->server->invocations[0] != NULL || w->server->conn->closing)
+        return;
+    w->server->invocations[0] = invoke(w->server, 1);
+    w->server->invocations[1] = invoke(w->server, 0);
+    fake_queue(w->server->conn->host, caller_leaves, w->server->invocations[1]);
 }
 
 int wspr_server_serve(struct wspr_server *s, const struct wspr_span *name,
@@ -324,7 +385,8 @@ static void stopped(void *arg)
 {
     struct server_wait *w = arg;
 
-    gone(w->server, WSPR_EABORTED);
+    for (size_t i = 0; i < 2; i++)
+        gone(w->server->invocations[i], WSPR_EABORTED);
     w->stopped(w->arg);
 }
 
@@ -343,8 +405,12 @@ int wspr_server_stop(struct wspr_server *s, void (*done)(void *arg), void *arg)
 
 void fake_servers_abort(struct wspr_conn *c)
 {
-    LIST_FOREACH_SAFE (node, after, &c->servers)
-        gone(LIST_OBJECT(node, struct wspr_server, node), WSPR_EABORTED);
+    LIST_FOREACH_SAFE (node, after, &c->servers) {
+        struct wspr_server *s = LIST_OBJECT(node, struct wspr_server, node);
+
+        for (size_t i = 0; i < 2; i++)
+            gone(s->invocations[i], WSPR_EABORTED);
+    }
 }
 
 struct wspr_conn *wspr_invocation_conn(const struct wspr_invocation *inv)
@@ -377,14 +443,31 @@ static bool inv_is_dead(const struct wspr_invocation *inv, const char *what)
     return inv->over;
 }
 
+static void inv_writable(void *arg)
+{
+    struct wspr_invocation *inv = arg;
+
+    if (!inv->over && inv->server->ops.writable != NULL)
+        inv->server->ops.writable(inv->server->arg, inv);
+}
+
 int wspr_invocation_send(struct wspr_invocation *inv, const char *json, size_t len)
 {
-    return inv_is_dead(inv, "sends to") ? WSPR_ECLOSED : 0;
+    if (inv_is_dead(inv, "sends to"))
+        return WSPR_ECLOSED;
+    if (fake_fails(inv->server->conn->host)) {
+        fake_queue(inv->server->conn->host, inv_writable, inv);
+        return WSPR_EAGAIN;
+    }
+    return 0;
 }
 
 void wspr_invocation_resume(struct wspr_invocation *inv)
 {
-    inv_is_dead(inv, "resumes");
+    if (inv_is_dead(inv, "resumes"))
+        return;
+    inv->holds = false;
+    fake_queue(inv->server->conn->host, inv_step, inv);
 }
 
 void wspr_invocation_reply(struct wspr_invocation *inv, const struct wspr_spans *results,
@@ -421,6 +504,10 @@ int wspr_account_associate(struct wspr_host *h, struct wspr_conn *conn,
 {
     struct account_wait *w;
 
+    if (fake_conn_is_gone(conn, "associates on") || conn->closing)
+        return WSPR_ECLOSED;
+    if (fake_size_is_wrong("wspr_association", association->size, sizeof *association))
+        return WSPR_EINVAL;
     if (fake_fails(h))
         return WSPR_ENOMEM;
     w = fake_alloc(h, sizeof *w);

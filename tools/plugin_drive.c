@@ -16,6 +16,7 @@
 
 #define SECONDS_MAX 60 /* of one sequence */
 #define TURNS_MAX   2000
+#define FAILS_MAX   500
 #define LINES_MAX   20
 #define LINE_MAX_   400
 
@@ -47,6 +48,13 @@ void fake_violation(const char *fmt, ...)
     vfprintf(told, fmt, ap);
     va_end(ap);
     fputc('\n', told);
+    fflush(told);
+}
+
+/* Says what is being tried: the parent tells it if the child does not come back from it. */
+static void trying(const char *what, unsigned long n)
+{
+    fprintf(told, "@when %s number %lu failed\n", what, n);
     fflush(told);
 }
 
@@ -120,8 +128,10 @@ static void answers(const struct drive *d, bool well)
     c = fake_conn_new(&h);
     send_all(d, c, 1);
     fake_host_settle(&h, TURNS_MAX);
+    fake_conn_check_barrier(c);
     send_all(d, c, 1); /* the ids again: they are free by now, mostly */
     fake_host_settle(&h, TURNS_MAX);
+    fake_conn_check_barrier(c);
     fake_conn_close(c);
     fake_host_unload(&h);
 }
@@ -175,6 +185,23 @@ static void stream_values_at_any_time(const struct drive *d)
     }
 }
 
+static void a_page_does_not_read(const struct drive *d)
+{
+    struct wspr_host h;
+    struct wspr_conn *c;
+
+    if (!begin(d, &h))
+        return;
+    h.full = true;
+    c = fake_conn_new(&h);
+    send_all(d, c, 1);
+    fake_host_settle(&h, TURNS_MAX);
+    fake_host_drain(&h);
+    fake_host_settle(&h, TURNS_MAX);
+    fake_conn_close(c);
+    fake_host_unload(&h);
+}
+
 static void close_under_load(const struct drive *d)
 {
     struct wspr_host h;
@@ -198,43 +225,88 @@ static void close_under_load(const struct drive *d)
     fake_host_unload(&h);
 }
 
+/* Everything once; the n-th function of the host that may fail does, and so the plugin's own. */
+static bool all_once(const struct drive *d, unsigned long n, unsigned long own, unsigned long *ret)
+{
+    struct wspr_host h;
+    struct wspr_conn *c;
+
+    if (!begin(d, &h))
+        return false;
+    h.fail_at = n > 0 ? h.asked + n : 0;
+    fake_memory = (struct fake_memory){.fail_at = own};
+    c = fake_conn_new(&h);
+    send_all(d, c, 1);
+    send_to_flows(d, c);
+    fake_host_settle(&h, TURNS_MAX);
+    fake_conn_close(c);
+    *ret = n > 0 ? h.asked : fake_memory.asked;
+    fake_memory.fail_at = 0;
+    fake_host_unload(&h);
+    return true;
+}
+
 static void memory_is_short(const struct drive *d)
 {
     unsigned long n = 0, asked;
 
     do {
-        struct wspr_host h;
-        struct wspr_conn *c;
         bool was_broken = broken;
 
-        n++;
-        if (!begin(d, &h))
+        trying("the host function", ++n);
+        if (!all_once(d, n, 0, &asked))
             return;
-        h.fail_at = h.asked + n;
-        c = fake_conn_new(&h);
-        send_all(d, c, 1);
-        send_to_flows(d, c);
-        fake_host_settle(&h, TURNS_MAX);
-        fake_conn_close(c);
-        asked = h.asked;
-        fake_host_unload(&h);
         if (broken && !was_broken)
             fake_violation("(that was when the host function number %lu failed)", n);
-        if (n >= 500)
-            return;
-    } while (asked >= n);
+    } while (asked >= n && n < FAILS_MAX);
 }
 
-static void a_load_without_memory(const struct drive *d)
+static void own_memory_is_short(const struct drive *d)
+{
+    unsigned long n = 0, asked;
+
+    if (!d->watched)
+        return;
+    do {
+        bool was_broken = broken;
+
+        trying("its own allocation", ++n);
+        if (!all_once(d, 0, n, &asked))
+            return;
+        if (broken && !was_broken)
+            fake_violation("(that was when its own allocation number %lu failed)", n);
+    } while (asked >= n && n < FAILS_MAX);
+}
+
+/* Loads it with something that fails: load may return an error, or do without. */
+static bool load_once(const struct drive *d, unsigned long n, unsigned long own)
 {
     struct plugin_values values;
     struct wspr_host h;
 
-    /* The first function that load calls fails: it may return an error, or do without. */
     if (plugin_values_read(&values, d->plugin, d->config, NULL) < 0)
-        return;
-    if (fake_host_load(&h, d->plugin, &values, 1) == 0)
+        return false;
+    fake_memory = (struct fake_memory){.fail_at = own};
+    if (fake_host_load(&h, d->plugin, &values, n) == 0) {
+        fake_memory.fail_at = 0;
         fake_host_unload(&h);
+    }
+    fake_memory.fail_at = 0;
+    return true;
+}
+
+static void a_load_without_memory(const struct drive *d)
+{
+    for (unsigned long n = 1; n <= 10; n++) {
+        trying("the host function", n);
+        if (!load_once(d, n, 0))
+            return;
+    }
+    for (unsigned long n = 1; d->watched && n <= FAILS_MAX; n++) {
+        trying("its own allocation", n);
+        if (!load_once(d, 0, n) || fake_memory.asked < n)
+            return;
+    }
 }
 
 static const struct sequence {
@@ -247,14 +319,16 @@ static const struct sequence {
     {"nobody can be called", nobody_can_be_called},
     {"pages go away before the answer", close_before_the_answer},
     {"messages for flows come at any time", stream_values_at_any_time},
+    {"a page does not read", a_page_does_not_read},
     {"pages do not read, and go away", close_under_load},
     {"memory is short", memory_is_short},
+    {"its own memory is short", own_memory_is_short},
 };
 
 /* ---- the parent ---- */
 
-/* Prints each line once. */
-static unsigned print_lines(const struct drive *d, FILE *from)
+/* Prints each line once; what was tried last comes into `tried`. */
+static unsigned print_lines(const struct drive *d, FILE *from, char tried[LINE_MAX_])
 {
     static char seen[LINES_MAX][LINE_MAX_];
     char line[LINE_MAX_];
@@ -264,6 +338,10 @@ static unsigned print_lines(const struct drive *d, FILE *from)
         unsigned i = 0;
 
         line[strcspn(line, "\n")] = '\0';
+        if (line[0] == '@') {
+            memcpy(tried, line, sizeof line);
+            continue;
+        }
         while (i < n && strcmp(seen[i], line) != 0)
             i++;
         if (i < n || n == LINES_MAX)
@@ -286,13 +364,14 @@ static void in_child(const struct drive *d, const struct sequence *s, int fd)
     exit(broken ? 1 : 0);
 }
 
-static bool print_end(const struct drive *d, int status)
+static bool print_end(const struct drive *d, int status, const char *tried)
 {
     if (WIFSIGNALED(status)) {
         fprintf(d->out,
-                WTERMSIG(status) == SIGALRM ? "    it does not come to an end within %d s\n"
-                                            : "    it crashes with signal %d\n",
+                WTERMSIG(status) == SIGALRM ? "    it does not come to an end within %d s"
+                                            : "    it crashes with signal %d",
                 WTERMSIG(status) == SIGALRM ? SECONDS_MAX : WTERMSIG(status));
+        fprintf(d->out, tried[0] == '@' ? ", %s\n" : "%s\n", tried[0] == '@' ? tried + 1 : "");
         return false;
     }
     if (WEXITSTATUS(status) > 1)
@@ -302,6 +381,7 @@ static bool print_end(const struct drive *d, int status)
 
 static int run_sequence(const struct drive *d, const struct sequence *s)
 {
+    char tried[LINE_MAX_] = "";
     int fds[2], status = 0;
     FILE *from;
     pid_t pid;
@@ -326,11 +406,11 @@ static int run_sequence(const struct drive *d, const struct sequence *s)
         return WSPR_ENOMEM;
     }
     fprintf(d->out, "%s:\n", s->name);
-    print_lines(d, from);
+    print_lines(d, from, tried);
     fclose(from);
     while (waitpid(pid, &status, 0) < 0)
         ;
-    return print_end(d, status) ? 0 : 1;
+    return print_end(d, status, tried) ? 0 : 1;
 }
 
 int drive_plugin(const struct drive *d)

@@ -2,6 +2,7 @@
 #ifndef TOOLS_PLUGIN_DRIVE_H
 #define TOOLS_PLUGIN_DRIVE_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "gateway/plugin_file.h"
@@ -17,6 +18,7 @@ struct drive {
     const struct config_file *config; /* for its options; may be NULL */
     const struct drive_message *messages;
     size_t n_messages;
+    bool watched; /* its own memory is: fake_memory_watch() */
     FILE *out;
 };
 

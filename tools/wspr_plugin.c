@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "fake_host.h"
 #include "plugin_drive.h"
 #include "plugin_template.h"
 #include "wspr.h"
@@ -143,9 +144,12 @@ static int drive(struct cli *cli, const char *path, struct drive *d)
         return status;
     }
     d->plugin = &file.plugin;
+    d->watched = fake_memory_watch(file.handle);
     printf("%s %s, plugin ABI %u.%u, %zu message types\n", file.plugin.name,
            file.plugin.version != NULL ? file.plugin.version : "", file.plugin.abi.major,
            file.plugin.abi.minor, file.plugin.n_claims);
+    if (!d->watched)
+        printf("(its own allocations cannot be made to fail here)\n");
     r = drive_plugin(d);
     if (r < 0)
         status = cli_fail(cli, CLI_LOCAL, "it cannot be driven: %s", err_code_text(r));

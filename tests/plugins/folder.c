@@ -9,7 +9,7 @@
 
 #include "child.h"
 
-#define FOLDERS 64
+#define FOLDERS 128
 
 const char *folder_make(void)
 {
