@@ -344,7 +344,7 @@ static int make_gateway(struct daemon *d, struct err *err)
                    .read_timeout = d->settings.page_timeout},
     };
     int r = plugin_set_read(&set, d->settings.plugins, d->settings.optional_plugins,
-                            d->settings.deny_plugins, config, err);
+                            d->settings.deny_plugins, config, &d->log, err);
 
     if (r < 0)
         return r;

@@ -45,9 +45,18 @@ static size_t without(const char **names, size_t n, const struct plugin_set *set
     return kept;
 }
 
-/* A section that nobody would read is a mistake. */
+static bool is_listed(const struct plugin_set *set, const char *name)
+{
+    return has(set->required, set->n_required, name) || has(set->optional, set->n_optional, name) ||
+           has(set->denied, set->n_denied, name);
+}
+
+/*
+ * A section of a plugin that no list has is left alone: the file may be that of several machines,
+ * or of a package whose plugin is not wanted here. But it may be a slip of the pen as well.
+ */
 static int check_sections(const struct plugin_set *set, const struct config_file *config,
-                          struct err *err)
+                          const struct log *log, struct err *err)
 {
     for (size_t i = 0; config != NULL && i < config->n; i++) {
         const struct config_setting *s = &config->settings[i];
@@ -58,16 +67,17 @@ static int check_sections(const struct plugin_set *set, const struct config_file
         if (strncmp(s->section, "plugin ", strlen("plugin ")) != 0)
             return config_file_error(config, s, WSPR_EINVAL, err, "unknown section [%s]",
                                      s->section);
-        if (!has(set->required, set->n_required, name) &&
-            !has(set->optional, set->n_optional, name) && !has(set->denied, set->n_denied, name))
-            return config_file_error(config, s, WSPR_EINVAL, err,
-                                     "plugin %s is not in the lists of plugins", name);
+        if (log != NULL && !is_listed(set, name))
+            log_write(log, LOG_LEVEL_WARN, "config",
+                      "%s:%u: plugin %s is in no list of plugins, its section is not used",
+                      config->path, s->line, name);
     }
     return 0;
 }
 
 int plugin_set_read(struct plugin_set *set, const char *required, const char *optional,
-                    const char *denied, const struct config_file *config, struct err *err)
+                    const char *denied, const struct config_file *config, const struct log *log,
+                    struct err *err)
 {
     int r;
 
@@ -84,7 +94,7 @@ int plugin_set_read(struct plugin_set *set, const char *required, const char *op
                         set->optional[i]);
     }
     if (r == 0)
-        r = check_sections(set, config, err);
+        r = check_sections(set, config, log, err);
     if (r < 0) {
         plugin_set_done(set);
         return r;

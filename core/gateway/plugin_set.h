@@ -3,6 +3,7 @@
 #define GATEWAY_PLUGIN_SET_H
 
 #include "base/error.h"
+#include "base/log.h"
 #include "config/file.h"
 
 #define PLUGIN_SET_MAX 64
@@ -20,10 +21,12 @@ struct plugin_set {
 /*
  * Reads lists of names that are separated by commas. A denied name counts in neither list; one that
  * is in both, or twice in one, is an error, and so is a section of the configuration (may be NULL)
- * that is not of the form "plugin NAME" with a name of the lists. WSPR_EINVAL, WSPR_ENOMEM.
+ * that is not of the form "plugin NAME". One whose name is in no list gets a line in the log (may
+ * be NULL). WSPR_EINVAL, WSPR_ENOMEM.
  */
 int plugin_set_read(struct plugin_set *set, const char *required, const char *optional,
-                    const char *denied, const struct config_file *config, struct err *err);
+                    const char *denied, const struct config_file *config, const struct log *log,
+                    struct err *err);
 void plugin_set_done(struct plugin_set *set);
 
 #endif

@@ -54,7 +54,11 @@ static void broken_configurations(void)
         {"plugins = odd_good\noptional-plugins = odd_major\n", "plugin odd_major is left out: ", 0},
         {"plugins = odd_good, odd_major\ndeny-plugins = odd_major\n", "is right", 0},
         {"plugins = odd_good\n[plugin odd_good]\nnumber = 0\n", ".conf:4: invalid value \"0\"", 1},
-        {"plugins = odd_good\n[plugin odd_goof]\n", ".conf:3: plugin odd_goof is not in", 1},
+        {"plugins = odd_good\n[plugin odd_goof]\nx = 1\n", ".conf:3: plugin odd_goof is in no list",
+         0},
+        {"plugins = odd_good\n[odd_good]\n", ".conf:3: unknown section [odd_good]", 1},
+        {"plugins = odd_good\n[plugin odd_good]\nx = 1\n", "plugin odd_good has no option \"x\"",
+         1},
         {"plugins = odd_good\nport = 70000\n", ".conf:3: invalid value \"70000\"", 2},
         {"plugins = odd_good\nprot = 1\n", ".conf:3: unknown option \"prot\"", 2},
         {"plugins = odd_good\nplugins = x\n", ".conf:3: plugins stands in line 2 already", 2},
@@ -182,10 +186,113 @@ static void loading_anew(void)
     TAP_IS(rig_wsprd_stop(&w));
 }
 
+/* ---- under load ---- */
+
+#define PAGES  4
+#define BURST  50
+#define ROUNDS 6
+
+/* Takes n answers; the version of the last. Never the former one again once there was a new one. */
+static int versions(struct wspeer *p, int former, unsigned n)
+{
+    struct wspeer_frame frame;
+    int last = former;
+
+    for (unsigned i = 0; i < n; i++) {
+        const char *text = wspeer_recv_message(p, &frame, RIG_TIMEOUT_MS) == WSPEER_FRAME
+                               ? (char *)frame.data
+                               : p->error;
+        int now = strstr(text, "hi 1") != NULL ? 1 : strstr(text, "hi 2") != NULL ? 2 : 0;
+
+        TAP_OK(now != 0 && (now == last || last == former), "answer %u: %s", i, text);
+        if (now == 0)
+            return 0;
+        last = now;
+    }
+    return last;
+}
+
+static bool burst(struct wspeer *p)
+{
+    for (unsigned i = 0; i < BURST; i++) {
+        if (wspeer_send_text(p, CALL) < 0)
+            return false;
+    }
+    return true;
+}
+
+/* One turn: flows wait, calls are under way, the plugin changes, calls go on, the flows end. */
+static void change_under_load(struct rig_wsprd *w, struct wspeer *pages, const char *folder,
+                              int was)
+{
+    const char *ends = was == 1 ? "1 ends" : "2 ends";
+    int seen[PAGES] = {0};
+
+    for (unsigned i = 0; i < PAGES; i++)
+        TAP_IS(wspeer_send_text(&pages[i], WAIT) == 0 && burst(&pages[i]));
+    TAP_IS(folder_put(folder, was == 1 ? "tests/plugins/odd_good2" : "tests/plugins/odd_good",
+                      "odd_good"));
+    for (unsigned i = 0; i < PAGES; i++)
+        seen[i] = versions(&pages[i], was, BURST); /* so the flows wait at the former instance */
+    TAP_IS(kill(w->child.pid, SIGHUP) == 0);
+    /* Bursts until the new one answers them all: no connection and no answer may be lost. */
+    for (unsigned i = 0; i < PAGES; i++) {
+        while (seen[i] == was) {
+            if (!burst(&pages[i]))
+                break;
+            seen[i] = versions(&pages[i], was, BURST);
+        }
+        TAP_IS(seen[i] == 3 - was);
+    }
+    for (unsigned i = 0; i < PAGES; i++)
+        TAP_IS(says(&pages[i], GO_ON, ends));
+}
+
+static unsigned count(const char *text, const char *word)
+{
+    unsigned n = 0;
+
+    for (; (text = strstr(text, word)) != NULL; text++)
+        n++;
+    return n;
+}
+
+static void loading_anew_under_load(void)
+{
+    const char *folder = folder_of_good();
+    char config[4400], plugins[4400], *out;
+    const char *args[] = {"-config", config, plugins, NULL};
+    struct wspeer pages[PAGES];
+    struct rig_wsprd w;
+
+    snprintf(config, sizeof config, "%s/wspr.conf", folder);
+    snprintf(plugins, sizeof plugins, "-plugin-dir=%s", folder);
+    write_config(folder, "hi");
+    TAP_IS(rig_wsprd_start(&w, NULL, args));
+    if (w.port == 0)
+        return;
+    for (unsigned i = 0; i < PAGES; i++) {
+        TAP_IS(wspeer_connect(&pages[i], w.port, "/ws", NULL, RIG_TIMEOUT_MS) == 0);
+        TAP_IS(says(&pages[i], NULL, "mounttableRoot"));
+    }
+    for (int round = 0; round < ROUNDS; round++)
+        change_under_load(&w, pages, folder, round % 2 + 1);
+    for (unsigned i = 0; i < PAGES; i++)
+        wspeer_close(&pages[i]);
+    TAP_IS(rig_wsprd_stop(&w));
+    out = child_output(&w.child);
+    TAP_OK(out != NULL && count(out, "is loaded anew") == ROUNDS &&
+               count(out, "former instance of plugin odd_good is gone") == ROUNDS,
+           "%s", out != NULL ? out : "");
+    free(out);
+    tap_note("%d reloads with %d pages, no answer lost", ROUNDS, PAGES);
+}
+
 static const struct tap_case plugin_cases[] = {
     {"broken configurations", broken_configurations},
     {"a required one stops the start", a_required_one_stops_the_start},
     {"loading anew", loading_anew},
+    {"loading anew under load", loading_anew_under_load},
 };
 
 int main(int argc, char **argv)
