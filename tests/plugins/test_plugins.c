@@ -100,8 +100,6 @@ static void a_required_one_stops_the_start(void)
     free(out);
 }
 
-/* ---- loading anew ---- */
-
 static bool says(struct wspeer *p, const char *send, const char *want)
 {
     struct wspeer_frame frame;
@@ -119,6 +117,70 @@ static bool says(struct wspeer *p, const char *send, const char *want)
 #define CALL  "{\"id\": 1, \"type\": 200, \"data\": \"null\"}"
 #define WAIT  "{\"id\": 3, \"type\": 200, \"data\": \"\\\"wait\\\"\"}"
 #define GO_ON "{\"id\": 3, \"type\": 201, \"data\": \"null\"}"
+
+/* Every kind of broken plugin at once: a line for each, and the good one works. */
+static void broken_ones_are_left_out(void)
+{
+    static const struct {
+        const char *name, *why;
+    } broken[] = {
+        {"odd_symbol", "undefined symbol: wspr_no_such_function"},
+        {"odd_major", "is built for plugin ABI 7."},
+        {"odd_former", "is built for plugin ABI 0."},
+        {"odd_minor", "is built for plugin ABI "},
+        {"odd_fails", "does not load: "},
+        {"odd_twice", "claims message type 218 twice"},
+        {"odd_thief", "message type 200 is claimed by odd_good and by odd_thief"},
+        {"odd_misnamed", "calls itself somebody"},
+        {"odd_entryless", "has no wspr_plugin_entry"},
+        {"odd_null", "returns NULL"},
+        {"odd_default", "an option with a wrong default"},
+        {"odd_claim", "makes a malformed claim of type 230"},
+        {"odd_old", "has no option \"speed\""},
+        {"absent", "No such file"},
+    };
+    const char *folder = folder_of_good();
+    char text[8192], plugins[4400], line[512], *out;
+    const char *args[] = {"-config", NULL, plugins, NULL};
+    size_t n;
+    struct rig_wsprd w;
+    struct wspeer p;
+
+    n = (size_t)snprintf(text, sizeof text,
+                         "plugins = odd_good\nno-embedded = on\noptional-plugins = ");
+    for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
+        char built[64];
+
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s%s", i > 0 ? ", " : "", broken[i].name);
+        snprintf(built, sizeof built, "tests/plugins/%s", broken[i].name);
+        TAP_IS(strcmp(broken[i].name, "absent") == 0 || folder_put(folder, built, broken[i].name));
+    }
+    snprintf(text + n, sizeof text - n,
+             "\n[plugin odd_old]\nspeed = 1\n[plugin odd_good]\nword = hi\n");
+    args[1] = folder_write(folder, "wspr.conf", text);
+    snprintf(plugins, sizeof plugins, "-plugin-dir=%s", folder);
+    TAP_IS(rig_wsprd_start(&w, NULL, args));
+    if (w.port == 0)
+        return;
+    TAP_IS(wspeer_connect(&p, w.port, "/ws", NULL, RIG_TIMEOUT_MS) == 0);
+    TAP_IS(says(&p, NULL, "mounttableRoot") && says(&p, CALL, "hi 1"));
+    wspeer_close(&p);
+    out = child_output(&w.child);
+    for (size_t i = 0; out != NULL && i < sizeof broken / sizeof broken[0]; i++) {
+        const char *at;
+
+        snprintf(line, sizeof line, "plugin %s is left out: ", broken[i].name);
+        at = strstr(out, line);
+        snprintf(line, sizeof line, "%.*s", at != NULL ? (int)strcspn(at, "\n") : 0,
+                 at != NULL ? at : "");
+        TAP_OK(strstr(line, broken[i].why) != NULL, "%s: \"%s\"", broken[i].name, line);
+    }
+    free(out);
+    TAP_IS(rig_wsprd_stop(&w));
+    tap_note("%zu broken plugins, a line each", sizeof broken / sizeof broken[0]);
+}
+
+/* ---- loading anew ---- */
 
 static void write_config(const char *folder, const char *word)
 {
@@ -291,6 +353,7 @@ static void loading_anew_under_load(void)
 static const struct tap_case plugin_cases[] = {
     {"broken configurations", broken_configurations},
     {"a required one stops the start", a_required_one_stops_the_start},
+    {"broken ones are left out", broken_ones_are_left_out},
     {"loading anew", loading_anew},
     {"loading anew under load", loading_anew_under_load},
 };
