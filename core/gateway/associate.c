@@ -19,9 +19,17 @@ struct association {
     struct err err;
     void (*done)(void *arg, const struct wspr_fault *fault);
     void *arg;
+    char *name; /* whom the connection will act as; NULL: what is associated is no origin */
     size_t origin_len;
     char origin[]; /* as it is stored */
 };
+
+static void association_free(struct association *as)
+{
+    err_done(&as->err);
+    free(as->name);
+    free(as);
+}
 
 /* One line of log for each that fails; nothing of the identity is in it. */
 static void association_log(const struct association *as, const struct err *err)
@@ -57,8 +65,10 @@ static void association_end(struct association *as, const struct err *err)
     if (err == NULL) {
         c->gw->stats.associations++;
         /* Its own origin needs nothing: the identity is looked up each time. */
-        if (c->origin[0] == '\0' && c->phase == CONN_OPEN)
-            gateway_conn_act_as(c, span_of(as->origin, as->origin_len));
+        if (c->origin[0] == '\0' && c->phase == CONN_OPEN) {
+            gateway_conn_act_as(c, as->name);
+            as->name = NULL;
+        }
     } else {
         int code = code_for_page(err->code);
 
@@ -67,8 +77,7 @@ static void association_end(struct association *as, const struct err *err)
         fault = (struct wspr_fault){code, err_code_id(code), err_text(err), WSPR_STAGE_PREPARE};
     }
     as->done(as->arg, err != NULL ? &fault : NULL);
-    err_done(&as->err);
-    free(as);
+    association_free(as);
     gateway_conn_leave(c);
 }
 
@@ -106,20 +115,23 @@ static int may_associate(struct wspr_conn *c, struct span account, struct span o
 static struct association *association_new(struct wspr_conn *c, struct span origin)
 {
     struct buf text = BUF_INIT(65536);
-    struct association *as;
+    struct association *as = NULL;
 
     /* What is no origin is kept as it is: no browser ever sends it. */
-    if (!policy_serialize(origin, &text)) {
-        buf_reset(&text);
+    if (!policy_serialize(origin, &text) && buf_error(&text) == 0)
         buf_append_span(&text, origin);
-    }
-    as = buf_error(&text) == 0 ? calloc(1, sizeof *as + text.len) : NULL;
+    if (buf_error(&text) == 0)
+        as = calloc(1, sizeof *as + text.len);
     if (as != NULL) {
         as->conn = c;
         as->origin_len = text.len;
         if (text.len > 0)
             memcpy(as->origin, buf_data(&text), text.len);
         loop_task_init(&as->task, association_refused, as);
+        if (gateway_conn_name_of(origin, &as->name) < 0) {
+            association_free(as);
+            as = NULL;
+        }
     }
     buf_done(&text);
     return as;

@@ -409,11 +409,13 @@ static int conn_upgrade(struct wspr_conn *c)
         .limits = WS_LIMITS,
     };
     struct span origin = ws_http_header(c->head, "Origin");
+    char *acts_as;
 
     opt.limits.message = c->gw->limits.message_max;
     c->origin = mem_strndup(origin.p != NULL ? (const char *)origin.p : "", origin.len);
-    if (c->origin == NULL || gateway_conn_act_as(c, origin) < 0)
+    if (c->origin == NULL || gateway_conn_name_of(origin, &acts_as) < 0)
         return WSPR_ENOMEM;
+    gateway_conn_act_as(c, acts_as);
     c->extras = conn_extras(c->head->query);
     ws_handshake_respond(loop_sock_out(c->sock), c->head);
     ws_dec_init(&c->dec, &opt);

@@ -35,18 +35,25 @@ void gateway_conn_identity_done(struct wspr_conn *c)
     free(c->acts_as);
 }
 
-int gateway_conn_act_as(struct wspr_conn *c, struct span origin)
+int gateway_conn_name_of(struct span origin, char **ret_name)
 {
     struct buf text = BUF_INIT(65536);
     bool is_origin = policy_serialize(origin, &text);
-    char *name = is_origin ? mem_strndup((const char *)buf_data(&text), text.len) : NULL;
+    int r = buf_error(&text);
 
+    *ret_name = NULL;
+    if (r == 0 && is_origin) {
+        *ret_name = mem_strndup((const char *)buf_data(&text), text.len);
+        r = *ret_name != NULL ? 0 : WSPR_ENOMEM;
+    }
     buf_done(&text);
-    if (is_origin && name == NULL)
-        return WSPR_ENOMEM;
+    return r;
+}
+
+void gateway_conn_act_as(struct wspr_conn *c, char *name)
+{
     free(c->acts_as);
     c->acts_as = name;
-    return 0;
 }
 
 bool gateway_conn_identity_ready(struct wspr_conn *c)

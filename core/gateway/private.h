@@ -231,8 +231,13 @@ unsigned gateway_conn_extra(struct span name);
 int gateway_conn_identity(struct wspr_conn *c, struct security_private **ret_id, struct err *err);
 void gateway_conn_identity_init(struct wspr_conn *c);
 void gateway_conn_identity_done(struct wspr_conn *c);
-/* From now on the connection acts as this origin; as none if it is no origin. WSPR_ENOMEM. */
-int gateway_conn_act_as(struct wspr_conn *c, struct span origin);
+/*
+ * What a connection of this origin acts as; the caller frees. NULL: it is no origin, which acts as
+ * none. WSPR_ENOMEM: nobody knows, and it must not act at all.
+ */
+int gateway_conn_name_of(struct span origin, char **ret_name);
+/* From now on the connection acts as that. Takes the name. */
+void gateway_conn_act_as(struct wspr_conn *c, char *name);
 /* Whether a message may be handled; if not, input is to wait and goes on by itself. */
 bool gateway_conn_identity_ready(struct wspr_conn *c);
 

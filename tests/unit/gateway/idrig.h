@@ -19,7 +19,7 @@
     "found)"
 
 extern struct gw id_gw;
-extern const struct tap_suite suite_identity_use;
+extern const struct tap_suite suite_identity_use, suite_busy;
 
 /* With the service, accounts, and the plugins for requests, signatures and identities. */
 void id_begin_with(struct gw_opts opts);

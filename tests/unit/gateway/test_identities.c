@@ -203,7 +203,8 @@ static const struct tap_case cases[] = {
 
 int main(int argc, char **argv)
 {
-    const struct tap_suite suites[] = {TAP_SUITE("identities", cases), suite_identity_use};
+    const struct tap_suite suites[] = {TAP_SUITE("identities", cases), suite_identity_use,
+                                       suite_busy};
 
-    return tap_main(argc, argv, suites, 2);
+    return tap_main(argc, argv, suites, sizeof suites / sizeof suites[0]);
 }

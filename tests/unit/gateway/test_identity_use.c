@@ -60,6 +60,43 @@ static void accounts_themselves(void)
     id_end();
 }
 
+/*
+ * With the switch of tests a page may have a placeholder. Its key is nobody's: a call under it
+ * fails and says why, and is not made under another identity.
+ */
+static void placeholders_call_nobody(void)
+{
+    /* fake/x, as in spec: security 14 */
+    static const char fake[] = "{\"account\":\"acct\",\"identity\":"
+                               "\"_4EdEAEDARd2ZXlyb24yL3NlY3VyaXR5LmZha2VJRAD_ggcGZmFrZS94\","
+                               "\"origin\":\"" APP "\"}";
+    struct page local, app, other;
+    const char *got;
+
+    id_begin_with((struct gw_opts){.log_to_text = true, .store = {.placeholders = true}});
+    id_open_page(&local, NULL);
+    id_open_page(&app, APP);
+    id_open_page(&other, OTHER);
+    id_is_seen_as(&app, 1, "client");
+    page_message(&local, 1, 7, fake);
+    page_expect_reply(&local, 1, 0, "null");
+    for (int i = 0; i < 2; i++) {
+        id_call(&app, 3 + 2 * i, "x", "whoami", 2);
+        got = page_recv(&app);
+        TAP_OK(got != NULL && strstr(got, "identity has no private key") != NULL, "%s",
+               got != NULL ? got : "nothing");
+        id_is_seen_as(&other, 3 + 2 * i, "client");
+    }
+    /* Another identity in its place, and the page calls again. */
+    id_associate(&local, 3, "acct", id_gw.ids.friend, APP);
+    page_expect_reply(&local, 3, 0, "null");
+    id_is_seen_as(&app, 9, NAME);
+    page_drop(&local);
+    page_drop(&app);
+    page_drop(&other);
+    id_end();
+}
+
 /* Nothing that one identity was shown or opened is used for another. */
 static void origins_share_nothing(void)
 {
@@ -353,6 +390,7 @@ static void input_waits(void)
 static const struct tap_case cases[] = {
     {"origins act under their identity", origins_act_under_their_identity},
     {"accounts themselves", accounts_themselves},
+    {"placeholders call nobody", placeholders_call_nobody},
     {"origins share nothing", origins_share_nothing},
     {"blessings are renewed", blessings_are_renewed},
     {"servers show their origin", servers_show_their_origin},

@@ -1,20 +1,17 @@
 /*
  * Each allocation fails in turn while a page serves, is called with a stream, answers and stops.
  * Whatever is lost, everybody gets an answer or the end of the connection, and nothing is left.
- *
- * The pages here take no memory of the heap: only what is tested may fail.
  */
 #include "config.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "failmalloc.h"
 #include "gwrig.h"
+#include "quiet.h"
 #include "tap.h"
 #include "unit/rpc/raw.h"
 
@@ -22,80 +19,8 @@
 
 static struct gw g;
 
-struct quiet_page {
-    int fd;
-    bool ended;
-    size_t len;
-    char in[65536]; /* everything that came, frames and heads as they are */
-    const char *wanted;
-};
-
 static struct quiet_page a, b;
 static unsigned n_good, n_refused, n_lost, n_hung;
-
-/* ---- pages ---- */
-
-static bool take(void *arg)
-{
-    struct quiet_page *p = arg;
-    ssize_t n;
-
-    while (!p->ended && p->len + 1 < sizeof p->in) {
-        n = recv(p->fd, p->in + p->len, sizeof p->in - 1 - p->len, MSG_DONTWAIT);
-        if (n < 0 && (errno == EAGAIN || errno == EINTR))
-            break;
-        if (n <= 0)
-            p->ended = true;
-        for (ssize_t i = 0; i < n; i++) {
-            /* Frame heads hold NULs. */
-            if (p->in[p->len + (size_t)i] == '\0')
-                p->in[p->len + (size_t)i] = ' ';
-        }
-        p->len += n > 0 ? (size_t)n : 0;
-    }
-    p->in[p->len] = '\0';
-    /* An envelope for whose decoding there is no memory is answered without an id. */
-    return p->ended || strstr(p->in, p->wanted) != NULL ||
-           strstr(p->in, "can't unmarshall JSONMessage: no memory") != NULL;
-}
-
-/* Waits for text; false if the connection ended before, or nothing came. */
-static bool expect(struct quiet_page *p, const char *text)
-{
-    p->wanted = text;
-    if (!raw_until(g.w, take, p, 15000)) {
-        n_hung++;
-        tap_note("nothing came: wanted %s, have %s", text, p->in);
-        return false;
-    }
-    return strstr(p->in, text) != NULL;
-}
-
-static void put(struct quiet_page *p, const char *text)
-{
-    uint8_t frame[4096] = {0x81, 0x80 | 126};
-    size_t len = strlen(text);
-
-    memset(frame + 8, ' ', 126); /* longer texts only: their heads are all alike */
-    memcpy(frame + 8, text, len);
-    if (len < 126)
-        len = 126;
-    frame[2] = (uint8_t)(len >> 8);
-    frame[3] = (uint8_t)len; /* the mask is zero */
-    send(p->fd, frame, len + 8, MSG_NOSIGNAL);
-}
-
-static void open_page(struct quiet_page *p)
-{
-    static const char head[] = "GET /ws?extras=cancel HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-                               "Upgrade: websocket\r\nConnection: Upgrade\r\n"
-                               "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n"
-                               "Sec-WebSocket-Version: 13\r\n\r\n";
-
-    *p = (struct quiet_page){.fd = wspeer_tcp(gateway_port(g.gateway))};
-    send(p->fd, head, sizeof head - 1, MSG_NOSIGNAL);
-    TAP_IS(expect(p, "mounttableRoot"));
-}
 
 /* ---- one conversation ---- */
 
@@ -120,9 +45,9 @@ static void request(const char *endpoint)
         "\\\"inArgs\\\":[{\\\"a\\\":[1,null]}],\\\"numOutArgs\\\":2,\\\"isStreaming\\\":true}\","
         "\"type\":0}",
         endpoint);
-    put(&b, text);
-    put(&b, "{\"id\":3,\"data\":\"{\\\"up\\\":1}\",\"type\":3}");
-    put(&b, "{\"id\":3,\"type\":4}");
+    quiet_put(&b, text);
+    quiet_put(&b, "{\"id\":3,\"data\":\"{\\\"up\\\":1}\",\"type\":3}");
+    quiet_put(&b, "{\"id\":3,\"type\":4}");
 }
 
 static bool is_invoked_or_refused(void *arg)
@@ -131,8 +56,8 @@ static bool is_invoked_or_refused(void *arg)
 
     a.wanted = "\\\"type\\\": 3";
     b.wanted = "\"id\": 3";
-    of_a = take(&a);
-    of_b = take(&b);
+    of_a = quiet_take(&a);
+    of_b = quiet_take(&b);
     return of_a || of_b;
 }
 
@@ -140,17 +65,19 @@ static bool is_invoked_or_refused(void *arg)
 static bool caller_is_told(void *arg)
 {
     b.wanted = "{\"id\": 3, \"data\": \"{\\\"type\\\": 0";
-    return take(&b) || strstr(b.in, "{\"id\": 3, \"data\": \"{\\\"type\\\": 2") != NULL || a.ended;
+    return quiet_take(&b) || strstr(b.in, "{\"id\": 3, \"data\": \"{\\\"type\\\": 2") != NULL ||
+           a.ended;
 }
 
 static void converse(void)
 {
     char endpoint[512];
 
-    put(&a,
+    quiet_put(
+        &a,
         "{\"id\":1,\"data\":\"{\\\"serverId\\\":1,\\\"service\\\":{\\\"flow\\\":{\\\"InArgs\\\":"
         "[\\\"s\\\"],\\\"NumOutArgs\\\":2,\\\"IsStreaming\\\":true}}}\",\"type\":1}");
-    if (!expect(&a, "{\"id\": 1, ")) {
+    if (!quiet_expect(&a, "{\"id\": 1, ")) {
         n_lost++;
         return;
     }
@@ -165,8 +92,9 @@ static void converse(void)
         return;
     }
     if (strstr(a.in, "\\\"type\\\": 3") != NULL) {
-        put(&a, "{\"id\":0,\"data\":\"{\\\"down\\\":[1]}\",\"type\":3}");
-        put(&a,
+        quiet_put(&a, "{\"id\":0,\"data\":\"{\\\"down\\\":[1]}\",\"type\":3}");
+        quiet_put(
+            &a,
             "{\"id\":0,\"data\":\"{\\\"results\\\":[[\\\"r\\\"]],\\\"err\\\":null}\",\"type\":2}");
     }
     if (!raw_until(g.w, caller_is_told, NULL, 15000)) {
@@ -174,8 +102,8 @@ static void converse(void)
         tap_note("the caller was not told: %s", b.in);
     }
     n_good += strstr(b.in, "{\"id\": 3, \"data\": \"{\\\"type\\\": 0") != NULL;
-    put(&a, "{\"id\":5,\"data\":\"1\",\"type\":6}");
-    expect(&a, "{\"id\": 5, ");
+    quiet_put(&a, "{\"id\":5,\"data\":\"1\",\"type\":6}");
+    quiet_expect(&a, "{\"id\": 5, ");
 }
 
 static bool nothing_is_left(void *arg)
@@ -204,15 +132,16 @@ static void test_each_allocation(void)
 
     gw_init(&g, &opts);
     do {
-        open_page(&a);
-        open_page(&b);
+        quiet_open(&a, &g);
+        quiet_open(&b, &g);
         forget_spares();
         failmalloc_at(++n);
         converse();
         made = failmalloc_count();
         failmalloc_at(0);
-        close(a.fd);
-        close(b.fd);
+        quiet_close(&a);
+        quiet_close(&b);
+        n_hung += a.hung + b.hung;
         if (!raw_until(g.w, nothing_is_left, NULL, GW_TIMEOUT_MS)) {
             TAP_OK(false, "allocation %lu leaves something behind", n);
             break;
