@@ -124,10 +124,11 @@ static const struct counter vc_counters[] = {
 
 #define LOOP(member) COUNTER(loop_stats, member)
 static const struct counter loop_counters[] = {
-    LOOP(turns),    LOOP(posts),         LOOP(posts_refused), LOOP(tasks),       LOOP(timers),
-    LOOP(jobs),     LOOP(reads),         LOOP(bytes_in),      LOOP(writes),      LOOP(bytes_out),
-    LOOP(accepts),  LOOP(accept_errors), LOOP(dials),         LOOP(dial_errors), LOOP(timers_armed),
-    LOOP(jobs_out), LOOP(socks),
+    LOOP(turns),        LOOP(posts),         LOOP(posts_refused), LOOP(tasks),
+    LOOP(timers),       LOOP(jobs),          LOOP(reads),         LOOP(bytes_in),
+    LOOP(writes),       LOOP(bytes_out),     LOOP(moves),         LOOP(bytes_moved),
+    LOOP(accepts),      LOOP(accept_errors), LOOP(dials),         LOOP(dial_errors),
+    LOOP(timers_armed), LOOP(jobs_out),      LOOP(socks),
 };
 
 static uint64_t value_of(const struct counter *c, const void *stats)

@@ -114,8 +114,8 @@ static void pipe_deliver(struct loop_sock *s)
         loop_sock_end_of_input(s);
         return;
     }
-    s->w->stats.reads++;
-    s->w->stats.bytes_in += n;
+    s->w->stats.moves++;
+    s->w->stats.bytes_moved += n;
     loop_sock_take_input(s, buf_data(pipe), n);
     buf_consume(pipe, n);
     if (pipe->len == 0) {

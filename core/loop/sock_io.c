@@ -60,8 +60,11 @@ static ssize_t sock_send(struct loop_sock *s, size_t len)
         return loop_pipe_send(s, len);
     n = s->tls != NULL ? loop_tls_send(s, buf_data(&s->out), len)
                        : send(s->fd, buf_data(&s->out), len, MSG_NOSIGNAL);
-    if (n > 0)
+    if (n > 0) {
+        s->w->stats.writes++;
+        s->w->stats.bytes_out += (uint64_t)n;
         buf_consume(&s->out, (size_t)n);
+    }
     return n;
 }
 
@@ -422,11 +425,8 @@ static bool sock_send_queued(struct loop_sock *s)
             sock_fail_errno(s, "write", errno);
             return false;
         }
-        if (n > 0) {
-            s->w->stats.writes++;
-            s->w->stats.bytes_out += (uint64_t)n;
+        if (n > 0)
             budget -= (size_t)n;
-        }
         if (n < (ssize_t)want) {
             if (loop_sock_await_write(s) == 0)
                 return true;

@@ -35,6 +35,7 @@ struct loop_stats {
     uint64_t jobs;          /* offloaded jobs that came back */
     uint64_t reads, bytes_in;
     uint64_t writes, bytes_out;
+    uint64_t moves, bytes_moved; /* instead of both, between sockets connected in memory */
     uint64_t accepts, accept_errors;
     uint64_t dials, dial_errors;
     unsigned timers_armed; /* now */
