@@ -180,6 +180,7 @@ static int link_up(struct rpc_link *l)
     struct vc_vif_opts opts = {
         .dialled = l->dialled,
         .accepting = l->server != NULL || l->listener != NULL,
+        .peer_borrows = l->memory,
         .now = loop_worker_now(l->rt->worker),
     };
     char name[2 * LOOP_ADDR_TEXT + 32];

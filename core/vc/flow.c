@@ -263,6 +263,14 @@ static void flow_return(struct vc_flow *f)
     f->returned = due;
 }
 
+/* Gives the opener of the flow its window. */
+static void flow_grant(struct vc_flow *f)
+{
+    if (f->state == FLOW_OPEN) /* it may have been closed at once */
+        credit_add_flow(f, f->ungranted, true);
+    f->ungranted = 0;
+}
+
 bool flow_received(struct vc_flow *f, size_t n)
 {
     const struct vc_limits *l = &f->vc->vif->pool->limits;
@@ -274,6 +282,8 @@ bool flow_received(struct vc_flow *f, size_t n)
     if (f->raw)
         f->consumed = f->received;
     flow_return(f);
+    if (f->ungranted > 0 && f->received > VC_LOAN_MAX / 2)
+        flow_grant(f);
     return true;
 }
 
@@ -331,8 +341,9 @@ void flow_on_open(struct vc *vc, const struct vc_msg *m)
     }
     if (r >= 0) {
         stats->flows_accepted++;
-        if (f->state == FLOW_OPEN) /* it may have been closed at once */
-            credit_add_flow(f, vif->pool->limits.window, true);
+        f->ungranted = vif->pool->limits.window;
+        if (!vif->peer_borrows)
+            flow_grant(f);
         return;
     }
     /* spec: stream 6.2. */

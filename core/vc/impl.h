@@ -83,9 +83,10 @@ struct vc_flow {
     struct buf tx;
     int64_t closed_at;
     uint32_t id;
-    uint32_t credit;  /* bytes that the peer is ready to receive */
-    uint32_t loan;    /* of these, owed to the shared pool */
-    uint32_t pending; /* credit for the peer that was not sent yet */
+    uint32_t credit;    /* bytes that the peer is ready to receive */
+    uint32_t loan;      /* of these, owed to the shared pool */
+    uint32_t pending;   /* credit for the peer that was not sent yet */
+    uint32_t ungranted; /* the window that it will get */
     uint64_t sent;
     uint64_t received, consumed, returned; /* bytes of plaintext; returned includes pending */
     enum flow_state state;
@@ -194,6 +195,7 @@ struct vc_vif {
     unsigned depth;
     uint32_t version; /* of accepted circuits, 0: computed */
     bool accepting;
+    bool peer_borrows;
     bool urgent; /* credit must leave without waiting for company */
     bool woken;
     bool relay_turn;

@@ -42,6 +42,7 @@ struct vc_vif *vc_vif_new(struct vc_pool *pool, const struct vc_vif_opts *opts,
     vif->idle_since = opts->now;
     vif->accepting = opts->accepting;
     vif->version = opts->version;
+    vif->peer_borrows = opts->peer_borrows;
     vif->next_vci = opts->dialled ? VIF_FIRST_DIALLED : VIF_FIRST_ACCEPTED;
     vc_map_init(&vif->map, pool->secret);
     buf_init(&vif->in, VC_MSG_HEADER + VC_MSG_BODY_MAX);

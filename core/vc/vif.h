@@ -192,8 +192,14 @@ struct vc_vif_ops {
 /* ---- vif: for the embedder ---- */
 
 struct vc_vif_opts {
-    bool dialled;     /* we made the connection: our circuits have even numbers */
-    bool accepting;   /* OpenVC of the peer is welcome, see vc_vif_set_accepting() */
+    bool dialled;   /* we made the connection: our circuits have even numbers */
+    bool accepting; /* OpenVC of the peer is welcome, see vc_vif_set_accepting() */
+    /*
+     * The peer is this engine: it borrows all of the first 4096 bytes of a flow, so its credit for
+     * one that it opens is sent when half of them came, and not for every small call. (The
+     * reference borrows for its first write only.)
+     */
+    bool peer_borrows;
     uint32_t version; /* of the circuits that are accepted; 0: computed from their endpoints */
     const char *name; /* "(tcp, <remote>) <-> (tcp, <local>)" for messages; copied; may be NULL */
     int64_t now;

@@ -273,6 +273,8 @@ static int on_message(void *arg, const struct vc_msg *m, struct err *err)
 static const struct vc_vif_ops ops_inline = {on_wake, NULL, on_accept_vc, on_failed, on_message};
 static const struct vc_vif_ops ops_jobs = {on_wake, on_work, on_accept_vc, on_failed, on_message};
 
+bool pair_borrows;
+
 bool pair_init(struct pair *p, enum pair_kind kind, const struct vc_limits *limits)
 {
     static const uint8_t key[16] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
@@ -290,8 +292,11 @@ bool pair_init(struct pair *p, enum pair_kind kind, const struct vc_limits *limi
         l = *limits;
     for (int i = 0; i < 2; i++) {
         struct end *e = &p->end[i];
-        struct vc_vif_opts o = {
-            .dialled = i == 0, .accepting = i == 1, .name = "(tcp, b) <-> (tcp, a)", .now = p->now};
+        struct vc_vif_opts o = {.dialled = i == 0,
+                                .accepting = i == 1,
+                                .peer_borrows = pair_borrows,
+                                .name = "(tcp, b) <-> (tcp, a)",
+                                .now = p->now};
 
         e->pair = p;
         e->side = i;

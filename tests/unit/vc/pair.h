@@ -92,6 +92,8 @@ void pair_teardown(void);
 struct security_private *pair_identity(int side);
 const struct rec_script *pair_script(void);
 
+/* Sets peer_borrows of both vifs in what pair_init makes from now on. */
+extern bool pair_borrows;
 /* limits may be NULL. False if memory is short (nothing is left then but pair_done is fine). */
 bool pair_init(struct pair *p, enum pair_kind kind, const struct vc_limits *limits);
 /* Frees all that is left, handles included, and checks that nothing remains in the pools. */

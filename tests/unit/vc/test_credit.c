@@ -314,6 +314,71 @@ static void small_credits_wait_for_company(void)
     pair_done(&p);
 }
 
+/* Small calls of a peer that borrows as we do cost no credit; whoever sends more gets it in time. */
+static void credit_for_who_borrows(void)
+{
+    struct tvc *v;
+    struct tflow *f, *g;
+
+    pair_borrows = true;
+    pair_init(&p, PAIR_INSECURE, NULL);
+    pair_borrows = false;
+    v = pair_ready(&p);
+    f = pair_open_flow(v, NULL);
+    pair_write_pattern(f, VC_LOAN_MAX / 2, 1);
+    pair_collect(&p.end[0]);
+    pair_deliver(&p.end[0]);
+    pair_collect(&p.end[1]);
+    TAP_IS(wire(1).len == 0);
+    g = pair_accepted(&p.end[1], 0);
+    pair_write(g, "answer");
+    pair_close_flow(g);
+    pair_collect(&p.end[1]);
+    TAP_IS(pair_tally(wire(1), VC_MSG_CREDIT, PAIR_ANY).n == 0 && data_of(1, f).closes == 1);
+    pair_deliver(&p.end[1]);
+    pair_close_flow(f);
+    /* One byte more than that is enough. */
+    f = pair_open_flow(v, NULL);
+    pair_write_pattern(f, VC_LOAN_MAX / 2 + 1, 1);
+    pair_collect(&p.end[0]);
+    pair_deliver(&p.end[0]);
+    pair_collect(&p.end[1]);
+    TAP_IS(pair_tally(wire(1), VC_MSG_CREDIT, vc_flow_id(f->flow)).granted ==
+           WINDOW + VC_LOAN_MAX / 2 + 1);
+    pair_deliver(&p.end[1]);
+    pair_write_pattern(f, 3 * WINDOW, 2);
+    pair_run(&p);
+    TAP_IS(p.end[1].flows[1].received == 3 * WINDOW + VC_LOAN_MAX / 2 + 1);
+    pair_close_flow(f);
+    pair_run(&p);
+    pair_done(&p);
+}
+
+/* More flows than the shared pool has loans for, none of which sends enough to get its window. */
+static void many_who_borrow(void)
+{
+    enum { FLOWS = 300, BYTES = 2000 };
+    static struct vc_limits l;
+    struct tvc *v;
+    size_t came = 0;
+
+    vc_limits_default(&l);
+    l.shared = 2 * l.credit_delay;
+    pair_borrows = true;
+    pair_init(&p, PAIR_INSECURE, &l);
+    pair_borrows = false;
+    p.end[1].consume = false;
+    p.end[1].forget = true;
+    v = pair_ready(&p);
+    for (int i = 0; i < FLOWS; i++)
+        pair_write_pattern(pair_open_flow(v, NULL), BYTES, 0);
+    pair_run(&p);
+    for (int i = 0; i < FLOWS; i++)
+        came += p.end[1].flows[i].received;
+    TAP_OK(came == FLOWS * BYTES, "%zu bytes came", came);
+    pair_done(&p);
+}
+
 /* ---- credit of the sender ---- */
 
 static void first_bytes_are_borrowed(void)
@@ -440,6 +505,8 @@ static const struct tap_case cases[] = {
     {"large values pass a small window", large_values_pass_a_small_window},
     {"credits merge", credits_merge},
     {"small credits wait for company", small_credits_wait_for_company},
+    {"credit for who borrows", credit_for_who_borrows},
+    {"many who borrow", many_who_borrow},
     {"first bytes are borrowed", first_bytes_are_borrowed},
     {"own credit is used first", own_credit_is_used_first},
     {"OpenVC without credit", openvc_without_credit},
