@@ -82,7 +82,7 @@ static uint32_t hash_part(uint32_t h, const struct vom_type *t)
     return t != NULL ? hash_span((h ^ (uint32_t)t->kind) * UINT32_C(16777619), t->name) : h;
 }
 
-/* Equal for types that are the same; sees as far as the types that it refers to. */
+/* Equal for types that are the same, never 0; sees as far as the types that it refers to. */
 static uint32_t hash_type(const struct vom_type *t)
 {
     uint32_t h = UINT32_C(2166136261) ^ (uint32_t)t->len << 8;
@@ -92,7 +92,15 @@ static uint32_t hash_type(const struct vom_type *t)
     h = hash_part(h, t->elem);
     for (uint32_t i = 0; i < t->n_fields; i++)
         h = hash_part(hash_span(h, t->fields[i].name), t->fields[i].type);
-    return h;
+    return h != 0 ? h : 1;
+}
+
+/* Most types are only ever met under the same address: their hash is found out when it is asked. */
+static uint32_t enc_hash(struct vom_enc_type *entry)
+{
+    if (entry->hash == 0)
+        entry->hash = hash_type(entry->type);
+    return entry->hash;
 }
 
 /* Remembers the id for the next time; not being able to is no harm. */
@@ -120,9 +128,15 @@ static uint64_t enc_find(struct vom_enc *enc, const struct vom_type *t)
     e = enc->keep == NULL ? vom_ptrmap_find(&enc->known, t) : NULL;
     if (e != NULL)
         return e->u;
+    for (size_t i = 0; i < enc->n_types; i++) {
+        if (types[i].type == t)
+            return VOM_ID_USER + i;
+    }
+    if (enc->n_types == 0)
+        return 0;
     hash = hash_type(t);
     for (size_t i = 0; i < enc->n_types; i++) {
-        if (types[i].hash != hash || (types[i].type != t && enc->unlike >= UNLIKE_MAX))
+        if (enc_hash(&types[i]) != hash || (types[i].type != t && enc->unlike >= UNLIKE_MAX))
             continue;
         if (vom_type_same(types[i].type, t)) {
             enc_remember(enc, t, VOM_ID_USER + i);
@@ -170,7 +184,7 @@ static int enc_add(struct vom_enc *enc, const struct vom_type *t, struct err *er
     }
     entry = &enc_types(enc)[enc->n_types++];
     entry->type = t;
-    entry->hash = hash_type(t);
+    entry->hash = 0;
     entry->next = NO_TYPE;
     enc_remember(enc, t, VOM_ID_USER + enc->n_types - 1);
     return 0;
