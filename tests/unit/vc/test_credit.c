@@ -314,7 +314,7 @@ static void small_credits_wait_for_company(void)
     pair_done(&p);
 }
 
-/* Small calls of a peer that borrows as we do cost no credit; whoever sends more gets it in time. */
+/* Small calls of a peer that borrows cost no credit; whoever sends more gets it in time. */
 static void credit_for_who_borrows(void)
 {
     struct tvc *v;
