@@ -6,7 +6,7 @@
 
 #define RPC_CALLS_CASES 14
 #define RPC_LOAD_CASES  11
-#define RPC_LIFE_CASES  16
+#define RPC_LIFE_CASES  17
 #define RPC_OWN_CASES   9
 
 extern const struct tap_case rpc_calls_cases[RPC_CALLS_CASES];

@@ -54,6 +54,33 @@ static void stop_waits_for_calls(void)
     twin_done(&t);
 }
 
+/* A circuit that is opened on a connection which was silent for long has all its time. */
+static void circuit_after_a_silence(void)
+{
+    struct tcall_how how = {.method = "Echo", .n_args = 1, .opts = {.n_results = 1}};
+    struct vom_value arg = vom_value_str("x");
+    struct tcall waiting, c;
+    struct twin t;
+
+    twin_init(&t, &plain);
+    twin_start(&t, &waiting, "Slow", NULL, 1, false);
+    TAP_IS(twin_until(&t, &t.object.n_waiting, 1));
+    raw_run(t.c.w, 50); /* until nothing is on its way any more */
+    loop_worker_skip(t.c.w, 3600 * CLOCK_S);
+    how.name = t.name;
+    how.args = &arg;
+    how.opts.identity = t.ids.friend;
+    tcall_init(&c);
+    TAP_IS(tcall_start(&c, twin_client(&t), &how));
+    twin_wait(&t, &c);
+    TWIN_OK(&c);
+    TAP_IS(twin_stats(&t)->dials == 1);
+    tcall_done(&c);
+    rpc_call_cancel(waiting.call);
+    tcall_done(&waiting);
+    twin_done(&t);
+}
+
 static void stop_ends_calls(void)
 {
     bool stopped = false;
@@ -554,4 +581,5 @@ const struct tap_case rpc_life_cases[RPC_LIFE_CASES] = {
     {"calls at the time of closing", calls_around_idle},
     {"connections", connections},
     {"calls at once", calls_at_once},
+    {"a circuit after a silence", circuit_after_a_silence},
 };
