@@ -1,8 +1,10 @@
 #include "config.h"
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #ifdef HAVE_MALLOC_TRIM
 #include <malloc.h>
 #endif
@@ -36,18 +38,35 @@ void mem_wipe(void *p, size_t len)
         explicit_bzero(p, len);
 }
 
+/* Pages of this process that are in memory and belong to no file; 0 if they cannot be counted. */
+static size_t resident(void)
+{
+    unsigned long pages = 0, files = 0;
+    FILE *f = fopen("/proc/self/statm", "re");
+
+    if (f != NULL && fscanf(f, "%*u %lu %lu", &pages, &files) != 2)
+        pages = files = 0;
+    if (f != NULL)
+        fclose(f);
+    return (pages - files) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
 void mem_give_back(size_t *known)
 {
 #ifdef HAVE_MALLOC_TRIM
-    struct mallinfo2 info = mallinfo2();
+    size_t held = resident(), used, idle;
 
-    /* Free memory stays in the count when its pages are given back. */
-    if (info.fordblks > *known + MEM_WORTH)
-        malloc_trim(0);
-    if (info.fordblks > *known + MEM_WORTH || info.fordblks < *known)
-        *known = info.fordblks;
+    if (held < *known)
+        *known = held;
+    mem_usage(&used, &idle);
+    /* What is idle may be with the system already: only what is in memory counts. */
+    if (held <= *known + MEM_WORTH || held <= used + MEM_WORTH)
+        return;
+    malloc_trim(0);
+    *known = resident();
 #else
     (void)known;
+    (void)resident;
 #endif
 }
 

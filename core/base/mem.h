@@ -16,9 +16,9 @@ void *mem_dup(const void *p, size_t len);
 /* Clears memory that held a secret; the compiler may not leave it out. */
 void mem_wipe(void *p, size_t len);
 /*
- * Gives memory that was freed back to the system, if there is more of it than last time; the C
- * library does so by itself only at the end of its heap. *known is what was seen last: 0 at first,
- * one for each process. For a timer: it takes a moment when much was freed.
+ * Gives memory that was freed back to the system, if more of it is there than last time; the C
+ * library does so by itself only at the end of its heap. *known is how much the process held then:
+ * 0 at first, one for each process. For a timer: it takes a moment when much was freed.
  */
 void mem_give_back(size_t *known);
 /* Compares two secrets without telling by its time where they differ. */

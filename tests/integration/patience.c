@@ -24,6 +24,8 @@
 #define WITHOUT_MAX_MS 30000
 #define SETTLE_MS      240000 /* circuits live on for a minute, mounts for longer */
 #define LOOK_MS        500
+/* Turns that are shorter have times to live of seconds, not a minute. */
+#define USUAL_MS 100000
 
 struct trial {
     const char *name;
@@ -62,15 +64,32 @@ static void turn_without(struct trial *t, unsigned i, long long ms)
     watch(t, ms);
 }
 
+/* Whether each kind has come to an end of what it does, and begun again. */
+static bool all_went_round(const struct trial *t, const unsigned long *before)
+{
+    for (unsigned i = 0; i < t->n; i++) {
+        if (t->patients[i].cycles == before[i])
+            return false;
+    }
+    return true;
+}
+
+/* Lasts until each kind had its turn once, even if that takes longer. */
 static void turn_with(struct trial *t, long long ms)
 {
+    unsigned long before[KINDS_MAX];
+    long long began = child_now_ms();
     static struct measure m[2];
 
     memset(m, 0, sizeof m);
-    for (unsigned i = 0; i < t->n; i++)
+    for (unsigned i = 0; i < t->n; i++) {
+        before[i] = t->patients[i].cycles;
         patience_start(&t->patients[i]);
+    }
     world_measure(&t->world, &m[0], &m[1]);
     watch(t, ms);
+    while (!all_went_round(t, before) && child_now_ms() < began + ms + PATIENCE_WAIT_MS)
+        watch(t, LOOK_MS);
     for (unsigned i = 0; i < t->n; i++)
         patience_stop(&t->patients[i]);
     for (unsigned i = 0; i < t->n; i++)
@@ -145,7 +164,7 @@ static bool run(struct trial *t, long long ms, unsigned *number)
     for (unsigned i = 0; i < t->n; i++)
         needs |= t->patients[i].kind->needs;
     printf("# %s\n", t->name);
-    if (!world_start(&t->world, getenv("PATIENCE_BRIEF") != NULL, needs))
+    if (!world_start(&t->world, getenv("PATIENCE_BRIEF") != NULL || with < USUAL_MS, needs))
         return result(false, number, t->name, "the daemons start");
     turn_without(t, TURNS, 3000); /* what is cold is not counted */
     memset(t->without[TURNS], 0, sizeof t->without[TURNS]);
