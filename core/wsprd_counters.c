@@ -9,6 +9,7 @@
 
 #include "base/buf.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "gateway/gateway.h"
 #include "loop/worker.h"
 #include "rpc/runtime.h"
@@ -57,6 +58,7 @@ static const struct counter gateway_counters[] = {
     GATEWAY(err_server_limit),
     GATEWAY(err_name_limit),
     GATEWAY(err_invocation_limit),
+    GATEWAY(err_call_bytes),
     GATEWAY(plugins_left_out),
     GATEWAY(err_output),
     GATEWAY(conns),
@@ -79,7 +81,8 @@ static const struct counter rpc_counters[] = {
     RPC(discharge_hits),  RPC(discharges_dropped),
     RPC(mounts),          RPC(mounts_failed),
     RPC(unmounts),        RPC(vcs),
-    RPC(links),           RPC(err_input),
+    RPC(links),           RPC(calls_refused),
+    RPC(links_refused),   RPC(err_input),
     RPC(in_bytes),        RPC(calls),
     RPC(serving),         RPC(names),
 };
@@ -124,12 +127,20 @@ static const struct counter vc_counters[] = {
 
 #define LOOP(member) COUNTER(loop_stats, member)
 static const struct counter loop_counters[] = {
-    LOOP(turns),        LOOP(posts),         LOOP(posts_refused), LOOP(tasks),
-    LOOP(timers),       LOOP(jobs),          LOOP(reads),         LOOP(bytes_in),
-    LOOP(writes),       LOOP(bytes_out),     LOOP(moves),         LOOP(bytes_moved),
-    LOOP(accepts),      LOOP(accept_errors), LOOP(dials),         LOOP(dial_errors),
-    LOOP(timers_armed), LOOP(jobs_out),      LOOP(socks),
+    LOOP(turns),     LOOP(posts),        LOOP(posts_refused), LOOP(tasks),    LOOP(timers),
+    LOOP(jobs),      LOOP(jobs_refused), LOOP(reads),         LOOP(bytes_in), LOOP(writes),
+    LOOP(bytes_out), LOOP(moves),        LOOP(bytes_moved),   LOOP(accepts),  LOOP(accept_errors),
+    LOOP(dials),     LOOP(dial_errors),  LOOP(timers_armed),  LOOP(jobs_out), LOOP(socks),
 };
+
+#define SHOWS_ALL(part)                                                                            \
+    _Static_assert(sizeof part##_counters / sizeof part##_counters[0] ==                           \
+                       sizeof(struct part##_stats) / sizeof(uint64_t),                             \
+                   "every counter is shown")
+
+SHOWS_ALL(gateway);
+SHOWS_ALL(rpc);
+SHOWS_ALL(vc);
 
 static uint64_t value_of(const struct counter *c, const void *stats)
 {
@@ -158,11 +169,16 @@ static void log_part(const struct log *log, const char *part, const struct count
 void wsprd_log_counters(const struct log *log, const struct loop_worker *worker,
                         const struct rpc_runtime *runtime, const struct gateway *gw)
 {
+    struct log all = {log->fd, LOG_LEVEL_INFO};
+    size_t used, idle;
+
     if (gw != NULL)
         LOG_PART(gateway, gateway_stats(gw));
     if (runtime != NULL) {
         LOG_PART(rpc, rpc_runtime_stats(runtime));
         LOG_PART(vc, rpc_runtime_vc_stats(runtime));
     }
+    mem_usage(&used, &idle);
+    log_write(&all, LOG_LEVEL_INFO, "counters", "memory: used=%zu idle=%zu", used, idle);
     LOG_PART(loop, loop_worker_stats(worker));
 }

@@ -70,6 +70,18 @@ void mem_give_back(size_t *known)
 #endif
 }
 
+void mem_usage(size_t *ret_used, size_t *ret_idle)
+{
+#ifdef HAVE_MALLOC_TRIM
+    struct mallinfo2 info = mallinfo2();
+
+    *ret_used = info.uordblks + info.hblkhd;
+    *ret_idle = info.fordblks;
+#else
+    *ret_used = *ret_idle = 0;
+#endif
+}
+
 int mem_equal_secret(const void *a, const void *b, size_t len)
 {
     const uint8_t *x = a, *y = b;

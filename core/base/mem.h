@@ -21,6 +21,9 @@ void mem_wipe(void *p, size_t len);
  * 0 at first, one for each process. For a timer: it takes a moment when much was freed.
  */
 void mem_give_back(size_t *known);
+/* What the allocator has given out, and what it keeps that nobody uses; zeros if it does not tell.
+ */
+void mem_usage(size_t *ret_used, size_t *ret_idle);
 /* Compares two secrets without telling by its time where they differ. */
 int mem_equal_secret(const void *a, const void *b, size_t len);
 

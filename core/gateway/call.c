@@ -486,8 +486,10 @@ int wspr_call_start(struct wspr_host *host, struct wspr_conn *conn, const struct
     conn->call_bytes += call->arena.used + call->texts.used;
     if (call->name.p == NULL || call->method.p == NULL)
         r = WSPR_ENOMEM;
-    if (r == 0 && conn->call_bytes > conn->gw->limits.calls_per_conn)
+    if (r == 0 && conn->call_bytes > conn->gw->limits.calls_per_conn) {
+        conn->gw->stats.err_call_bytes++;
         r = WSPR_ELIMIT;
+    }
     if (r < 0) {
         call->dead = true;
         call_free(call);

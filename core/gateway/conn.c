@@ -491,9 +491,11 @@ static void conn_sock_closed(void *arg, const struct err *why)
 {
     struct wspr_conn *c = arg;
 
-    if (why->code == WSPR_ELIMIT)
+    if (why->code == WSPR_ELIMIT) {
+        c->gw->stats.err_output++;
         log_write(c->gw->log, LOG_LEVEL_INFO, "gateway", "conn=%" PRIu64 " is closed: %s",
                   c->number, err_text(why));
+    }
     gateway_conn_drop(c);
 }
 

@@ -392,8 +392,10 @@ int wspr_flow_open(struct wspr_host *host, struct wspr_conn *c, void *state,
 
     if (c->phase != CONN_OPEN)
         return WSPR_ECLOSED;
-    if (c->n_flows >= c->gw->limits.flows_per_conn)
+    if (c->n_flows >= c->gw->limits.flows_per_conn) {
+        c->gw->stats.err_flow_limit++;
         return WSPR_ELIMIT;
+    }
     f = gateway_flow_new(c, host, c->next_id, FLOW_HOST, true);
     if (f == NULL)
         return WSPR_ENOMEM;

@@ -60,9 +60,9 @@ struct gateway_stats {
     uint64_t err_flow_limit, err_kept, err_timeout, err_protocol, err_memory, err_plugin;
     uint64_t served, invocations, invocations_lost; /* lost: over without an answer of the page */
     uint64_t associations, associations_refused;
-    uint64_t err_server_limit, err_name_limit, err_invocation_limit;
+    uint64_t err_server_limit, err_name_limit, err_invocation_limit, err_call_bytes;
     uint64_t plugins_left_out;
-    uint64_t err_output; /* pages that were ended because of out_total */
+    uint64_t err_output; /* pages that were ended because of out_hard or out_total */
     uint64_t conns, flows, servers, pending;
     uint64_t out_bytes; /* queued to all pages, or more: counted exactly beyond out_total only */
 };

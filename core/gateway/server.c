@@ -473,8 +473,10 @@ static int queue_op(struct wspr_server *s, enum server_op_kind kind, struct span
 {
     struct server_op *op;
 
-    if (s->n_queued >= SERVER_QUEUE_MAX)
+    if (s->n_queued >= SERVER_QUEUE_MAX) {
+        s->gw->stats.err_server_limit++;
         return WSPR_ELIMIT;
+    }
     op = calloc(1, sizeof *op + name.len);
     if (op == NULL)
         return WSPR_ENOMEM;
@@ -501,6 +503,8 @@ int wspr_server_serve(struct wspr_server *s, const struct wspr_span *name,
     int r = gateway_service_read(span_of(service->p, service->len), s->gw->limits.service_bytes,
                                  &described, &e);
 
+    if (r == WSPR_ELIMIT)
+        s->gw->stats.err_server_limit++;
     if (r == 0 && gateway_conn_identity(s->conn, &identity, &e) < 0)
         r = WSPR_EBADARG; /* what the connection is to be has no identity now */
     if (r == 0) {

@@ -179,6 +179,7 @@ int loop_offload_submit(struct loop_offload *pool, struct loop_worker *w, enum l
     if (pool->stopped) {
         r = WSPR_ECLOSED;
     } else if (lane->waiting >= lane->queue_max) {
+        w->stats.jobs_refused++;
         r = WSPR_ELIMIT;
     } else {
         j->w = w;

@@ -440,6 +440,8 @@ struct rpc_call *rpc_call_new(struct rpc_client *client, struct span name, struc
     struct rpc_runtime *rt = client->rt;
     struct rpc_call *c;
 
+    if (client->n_calls >= rt->limits.calls)
+        rt->stats.calls_refused++;
     if (client->n_calls >= rt->limits.calls || rt->stopping)
         return NULL;
     c = call_alloc(client);

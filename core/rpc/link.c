@@ -400,6 +400,7 @@ int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
 
     if (rt->stats.links >= rt->limits.links) {
         loop_listener_drop(fd);
+        rt->stats.links_refused++;
         return err_set(err, WSPR_ELIMIT, "there are %u connections", rt->limits.links);
     }
     l = link_new(rt, loop_addr_text(peer, address), false);

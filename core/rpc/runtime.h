@@ -39,6 +39,7 @@ struct rpc_stats {
     uint64_t discharge_hits, discharges_dropped; /* sent from memory; refused with a call */
     uint64_t mounts, mounts_failed, unmounts;    /* of publishers */
     uint64_t vcs, links;                         /* now */
+    uint64_t calls_refused, links_refused;       /* because of these limits */
     uint64_t err_input;                          /* calls that failed because of in_total */
     uint64_t in_bytes;                           /* now: kept of calls, see in_total */
     uint64_t calls, serving, names;              /* now: of the client, of servers; published */

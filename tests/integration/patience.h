@@ -82,6 +82,7 @@ extern const unsigned patience_n_kinds;
 /* What the near wsprd holds. */
 struct patience_held {
     uint64_t kib;
+    long long used, idle; /* bytes, of the allocator */
     unsigned descriptors;
     long long conns, flows, vc_flows, calls, serving, pending, names, servers, links, vcs;
 };

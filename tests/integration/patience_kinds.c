@@ -171,8 +171,12 @@ bool patience_judge(struct patience *p)
 #define ASK_MS        5    /* between two calls: to be slow is not to be busy */
 #define GREEDY_CALLS  1500 /* more than may wait for one page */
 #define PATIENT_CALLS 200
-#define CALLERS       100
-#define CALLER_BYTES  524288
+/*
+ * What callers of pages send together: 50 MiB, more than may wait for a page. In small pieces where
+ * there is time: the loop is busy for milliseconds with a large value, whoever sends it.
+ */
+#define CALLERS(p)      ((p)->world->brief ? 100 : 800)
+#define CALLER_BYTES(p) ((p)->world->brief ? 524288u : 65536u)
 
 /* Asks for a big value until nothing more is taken; without reading any answer. */
 static void ask_much(struct patience *p, struct wspeer *page, long calls)
@@ -227,8 +231,8 @@ static void deaf_cycle(struct patience *p)
         page_falls_silent(p, &patient);
         ask_much(p, &patient, PATIENT_CALLS);
         name_of(name, sizeof name, at, "");
-        for (long i = 0; i < CALLERS && !patience_over(p); i++) {
-            page_call_big(&caller, 2 * i + 1, name, "echo", CALLER_BYTES, 2);
+        for (long i = 0; i < CALLERS(p) && !patience_over(p); i++) {
+            page_call_big(&caller, 2 * i + 1, name, "echo", CALLER_BYTES(p), 2);
             patience_rest(p, ASK_MS);
         }
         if (page_open(p, &greedy, port)) {
@@ -236,7 +240,7 @@ static void deaf_cycle(struct patience *p)
             ask_much(p, &greedy, GREEDY_CALLS);
         }
         p->hanging = true;
-        page_losses(p, &caller, "caller of the page", CALLERS);
+        page_losses(p, &caller, "caller of the page", (unsigned)CALLERS(p));
         read_the_end(p, &greedy, "page with too much waiting");
         /* It reads only what was in the system's buffers by then. */
         read_the_end(p, &patient, "page that takes nothing");
@@ -300,16 +304,17 @@ static void mute_cycle(struct patience *p)
         name_of(name, sizeof name, at, "");
         impatient(p, "native caller of the page", at, "echo", "\"x\"");
         for (long i = 0; i < MUTE_BIG && !patience_over(p); i++) {
-            page_call_big(&big, 2 * i + 1, name, "echo", CALLER_BYTES, 2);
+            page_call_big(&big, 2 * i + 1, name, "echo", CALLER_BYTES(p), 2);
             page_drain(&mute);
             patience_rest(p, REST_MS);
         }
         for (long i = 0; i < MUTE_CALLS && !patience_over(p); i++) {
             page_call(&caller, 2 * i + 1, name, "echo", "[\\\"x\\\"]", 2, false);
             page_drain(&mute);
+            poll(NULL, 0, 2);
         }
         p->hanging = true;
-        for (int i = 0; i < 50 && !patience_over(p); i++) {
+        for (int i = 0; i < (p->world->brief ? 50 : 500) && !patience_over(p); i++) {
             page_drain(&mute);
             patience_rest(p, REST_MS);
         }

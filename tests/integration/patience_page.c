@@ -187,9 +187,16 @@ static void member(const char *frame, const char *key, char *out, size_t size)
     if (at == NULL)
         return;
     at += strlen(mark);
-    while (at[n] != '\0' && !(at[n] == '\\' && at[n + 1] == '"') && n + 1 < size)
-        n++;
-    memcpy(out, at, n);
+    /* Quotes of the text itself have more than one backslash before them; they are left out. */
+    while (*at != '\0' && n + 1 < size) {
+        size_t slashes = strspn(at, "\\");
+
+        if (slashes == 1 && at[1] == '"')
+            break;
+        if (slashes == 0)
+            out[n++] = *at;
+        at += slashes > 0 ? slashes + (at[slashes] == '"') : 1;
+    }
     out[n] = '\0';
 }
 
@@ -199,9 +206,10 @@ static void without_names(char *text)
     char *out = text;
 
     for (const char *at = text; *at != '\0'; at++) {
-        if (*at >= '0' && *at <= '9' && out > text &&
-            (out[-1] == ':' || out[-1] == '@' || out[-1] == '/')) {
-            at += strspn(at, "0123456789abcdef") - 1;
+        size_t digits = strspn(at, "0123456789"), hex = strspn(at, "0123456789abcdef");
+
+        if (out > text && strchr(":@/", out[-1]) != NULL && (digits > 0 || hex == 32)) {
+            at += hex - 1;
             *out++ = 'N';
         } else {
             *out++ = *at;

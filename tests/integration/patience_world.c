@@ -292,6 +292,8 @@ void world_look(struct world *w, struct patience_held *h)
 
     h->kib = world_memory(w);
     h->descriptors = descriptors(w->near.child.pid);
+    h->used = rig_counter(text, "memory", "used");
+    h->idle = rig_counter(text, "memory", "idle");
     h->conns = rig_counter(text, "gateway", "conns");
     h->flows = rig_counter(text, "gateway", "flows");
     h->servers = rig_counter(text, "gateway", "servers");
@@ -307,10 +309,12 @@ void world_look(struct world *w, struct patience_held *h)
 
 void world_print_held(const char *when, const struct patience_held *h)
 {
-    printf("#   %-6s %7llu KiB, %3u descriptors, conns %lld, flows %lld, servers %lld, names %lld, "
-           "pending %lld, calls %lld, serving %lld, vc flows %lld, links %lld, vcs %lld\n",
-           when, (unsigned long long)h->kib, h->descriptors, h->conns, h->flows, h->servers,
-           h->names, h->pending, h->calls, h->serving, h->vc_flows, h->links, h->vcs);
+    printf("#   %-6s %7llu KiB (%lld used, %lld idle), %3u descriptors, conns %lld, flows %lld, "
+           "servers %lld, names %lld, pending %lld, calls %lld, serving %lld, vc flows %lld, "
+           "links %lld, vcs %lld\n",
+           when, (unsigned long long)h->kib, h->used / 1024, h->idle / 1024, h->descriptors,
+           h->conns, h->flows, h->servers, h->names, h->pending, h->calls, h->serving, h->vc_flows,
+           h->links, h->vcs);
 }
 
 /* The neighbours may be in the midst of a call: that is one flow and what belongs to it. */
