@@ -149,7 +149,7 @@ static int handle_later(struct wspr_flow *flow, const struct wspr_msg *msg)
 
 static int handle(void *ctx, struct wspr_flow *flow, const struct wspr_msg *msg)
 {
-    int *number;
+    int *volatile number;
 
     switch (WRONG) {
     case WRONG_TWICE:
@@ -170,7 +170,8 @@ static int handle(void *ctx, struct wspr_flow *flow, const struct wspr_msg *msg)
         return wspr_option_int(ctx, "speed") == 0 ? wspr_flow_finish(flow, "1", 1) : WSPR_EINVAL;
     case WRONG_MALLOC:
         number = calloc(1, 4000);
-        *(volatile int *)number = 1;
+        if (number == NULL)
+            abort();
         free(number);
         return wspr_flow_finish(flow, "1", 1);
     case WRONG_SIZE:
@@ -201,9 +202,10 @@ static void flow_cancel(void *ctx, struct wspr_flow *flow)
 static int load(struct wspr_host *host, void **ret_ctx)
 {
     if (WRONG == WRONG_LOAD) {
-        int *number = malloc(sizeof *number);
+        int *volatile number = malloc(sizeof *number); /* else compilers leave it out */
 
-        *(volatile int *)number = 1;
+        if (number == NULL)
+            abort();
         free(number);
     }
     if (WRONG == WRONG_GONE) {
