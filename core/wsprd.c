@@ -482,6 +482,7 @@ int main(int argc, char **argv)
 
     no_core_files();
     security_reserve();
+    mem_return_large();
     if (status >= 0)
         return status;
     if ((d.settings.check_config ? check_config(&d, &e) : start(&d, &e)) < 0) {

@@ -9,7 +9,8 @@
 #include <malloc.h>
 #endif
 
-#define MEM_WORTH (1u << 20) /* less is left where it is */
+#define MEM_WORTH (1u << 20)   /* less is left where it is */
+#define MEM_LARGE (256 * 1024) /* allocations from here on are mappings of their own */
 
 char *mem_strndup(const char *s, size_t len)
 {
@@ -79,6 +80,14 @@ void mem_usage(size_t *ret_used, size_t *ret_idle)
     *ret_idle = info.fordblks;
 #else
     *ret_used = *ret_idle = 0;
+#endif
+}
+
+void mem_return_large(void)
+{
+#ifdef HAVE_MALLOC_TRIM
+    /* Without a word the limit grows with what is freed, and values of megabytes stay in the heap. */
+    mallopt(M_MMAP_THRESHOLD, MEM_LARGE);
 #endif
 }
 

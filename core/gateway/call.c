@@ -329,6 +329,7 @@ static int convert_arg(struct wspr_call *call, size_t i, int *stage, struct err 
     else
         r = vom_json_encode(rpc_call_enc(call->rpc), rpc_call_buf(call->rpc), a->type, text,
                             scratch, err);
+    arena_reset(scratch);
     if (r == VOM_JSON_NIL) {
         *stage = WSPR_STAGE_START;
         err_set(err, WSPR_EINTERNAL,

@@ -313,6 +313,7 @@ static size_t conn_frames(struct wspr_conn *c, uint8_t *p, size_t len)
         }
         conn_event(c, &ev);
     }
+    ws_dec_release(&c->dec);
     gateway_conn_update_input(c);
     return c->phase == CONN_OPEN ? used : len;
 }

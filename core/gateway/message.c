@@ -198,4 +198,5 @@ void gateway_conn_message(struct wspr_conn *c, struct span payload)
         mem_wipe((void *)(uintptr_t)payload.p, payload.len);
         arena_wipe(&gw->scratch);
     }
+    arena_reset(&gw->scratch); /* a large one is not to stay while its call goes on */
 }

@@ -167,6 +167,8 @@ void rpc_call_done(struct rpc_call *c, const struct err *e)
         stats->calls_done++;
     else
         stats->calls_failed++;
+    /* A large answer was converted: its bytes are not to stay while its text goes to the page. */
+    buf_recycle(&c->in, CALL_KEEP);
     c->busy++;
     c->ops->done(c->arg, c, e);
     rpc_call_leave(c);

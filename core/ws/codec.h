@@ -129,6 +129,11 @@ void ws_dec_done(struct ws_dec *d);
  */
 int ws_dec_next(struct ws_dec *d, uint8_t *p, size_t len, size_t *ret_used,
                 struct ws_event *ret_event);
+/*
+ * The last event's payload is not needed any more: gives large memory back now and not only with
+ * the next call of ws_dec_next.
+ */
+void ws_dec_release(struct ws_dec *d);
 /* Begins a new count of control frames; call it from a timer, e.g. with each ping sent. */
 void ws_dec_tick(struct ws_dec *d);
 /* Memory held for the message that is being assembled. */

@@ -375,9 +375,10 @@ static int dec_payload(struct ws_dec *d, uint8_t *p, size_t len, size_t *ret_use
     return dec_is_control(d) ? dec_control(d, p, n, ret_event) : dec_data(d, p, n, ret_event);
 }
 
-/* The last event's message is not needed any more. */
-static void dec_drop_message(struct ws_dec *d)
+void ws_dec_release(struct ws_dec *d)
 {
+    if (!d->drop)
+        return;
     d->drop = false;
     buf_reset(&d->message);
     if (d->message.cap > DEC_KEEP_MAX)
@@ -390,8 +391,7 @@ int ws_dec_next(struct ws_dec *d, uint8_t *p, size_t len, size_t *ret_used,
     size_t used = 0, n = 0;
     int r = 0;
 
-    if (d->drop)
-        dec_drop_message(d);
+    ws_dec_release(d);
     if (d->error != 0 || d->closed) {
         *ret_used = len;
         return d->error;
