@@ -21,14 +21,11 @@ void mem_wipe(void *p, size_t len);
  * 0 at first, one for each process. For a timer: it takes a moment when much was freed.
  */
 void mem_give_back(size_t *known);
-<<<<<<< HEAD
 /* What the allocator has given out, and what it keeps that nobody uses; zeros if it does not tell.
  */
 void mem_usage(size_t *ret_used, size_t *ret_idle);
-=======
 /* Large pieces go back at once when they are freed. For the start of a process that lives long. */
 void mem_return_large(void);
->>>>>>> 266b24f (Hold a large value in fewer places at once)
 /* Compares two secrets without telling by its time where they differ. */
 int mem_equal_secret(const void *a, const void *b, size_t len);
 
