@@ -86,7 +86,7 @@ void mem_usage(size_t *ret_used, size_t *ret_idle)
 void mem_return_large(void)
 {
 #ifdef HAVE_MALLOC_TRIM
-    /* Without a word the limit grows with what is freed, and values of megabytes stay in the heap. */
+    /* Else the limit grows with what is freed, and values of megabytes stay in the heap. */
     mallopt(M_MMAP_THRESHOLD, MEM_LARGE);
 #endif
 }

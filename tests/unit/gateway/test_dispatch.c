@@ -179,7 +179,7 @@ static void test_limit(void)
     page_message(&p, 5, PROBE_SHOT, "done");
     page_expect_error(&p, 5, "veyron2/verror.Internal", "too many requests are under way");
     TAP_IS(wspr_flow_open(probe.host, probe.conn, NULL, &f) == WSPR_ELIMIT);
-    TAP_IS(gateway_stats(g.gateway)->err_flow_limit == 2);
+    TAP_IS(gateway_stats(g.gateway)->err_flow_limit == 3);
     /* Another page has its own. */
     if (page_open(&q, &g, NULL, true)) {
         page_message(&q, 1, PROBE_OPEN, "done");
