@@ -175,15 +175,13 @@ static enum outcome call(struct page *p, struct page *server, unsigned id, const
 
 static enum outcome stream(struct page *p)
 {
-    static const char *const parts[] = {
+    static const char request[] =
         "{\"id\":15,\"data\":\"{\\\"name\\\":\\\"cache\\\",\\\"method\\\":\\\"multiGet\\\","
-        "\\\"inArgs\\\":[],\\\"numOutArgs\\\":1,\\\"isStreaming\\\":true}\",\"type\":0}",
-        "{\"id\":15,\"data\":\"\\\"k\\\"\",\"type\":3}",
-        "{\"id\":15,\"data\":\"\\\"k\\\"\",\"type\":3}",
-    };
+        "\\\"inArgs\\\":[],\\\"numOutArgs\\\":1,\\\"isStreaming\\\":true}\",\"type\":0}";
+    static const char item[] = "{\"id\":15,\"data\":\"\\\"k\\\"\",\"type\":3}";
 
     for (unsigned i = 0; i < 3 && p->open; i++)
-        wspeer_send_text(&p->peer, parts[i]);
+        wspeer_send_text(&p->peer, i == 0 ? request : item);
     return ask(p, NULL, 15, 4, "", NULL, 0);
 }
 
