@@ -57,11 +57,9 @@ void mem_give_back(size_t *known)
 #ifdef HAVE_MALLOC_TRIM
     size_t held = resident(), used, idle;
 
-    if (held < *known)
-        *known = held;
     mem_usage(&used, &idle);
-    /* What is idle may be with the system already: only what is in memory counts. */
-    if (held <= *known + MEM_WORTH || held <= used + MEM_WORTH)
+    /* What is idle may be with the system already; the last time may have left what it had to. */
+    if (held <= used + MEM_WORTH || (held + MEM_WORTH > *known && held < *known + MEM_WORTH))
         return;
     malloc_trim(0);
     *known = resident();
