@@ -100,8 +100,10 @@ static void posted(void *arg)
 {
     struct task *t = arg;
 
-    if (t->number++ > 0 || wspr_offload(t->all->host, work, worked, t) < 0)
-        wspr_flow_fail(t->flow, WSPR_EINTERNAL, "posted");
+    if (t->number++ == 0 && wspr_offload(t->all->host, work, worked, t) == 0)
+        return;
+    wspr_flow_fail(t->flow, WSPR_EINTERNAL, "posted");
+    free(t);
 }
 
 static int do_work(struct task *t)
