@@ -81,9 +81,7 @@ static int say_text(struct wspr_flow *flow, const char *text)
 
 static void work(void *arg)
 {
-    struct task *t = arg;
-
-    t->number += 20;
+    ((struct task *)arg)->number += 21;
 }
 
 static void worked(void *arg)
@@ -100,10 +98,10 @@ static void posted(void *arg)
 {
     struct task *t = arg;
 
-    if (t->number++ == 0 && wspr_offload(t->all->host, work, worked, t) == 0)
-        return;
-    wspr_flow_fail(t->flow, WSPR_EINTERNAL, "posted");
-    free(t);
+    if (wspr_offload(t->all->host, work, worked, t) < 0) {
+        wspr_flow_fail(t->flow, WSPR_EINTERNAL, "posted");
+        free(t);
+    }
 }
 
 static int do_work(struct task *t)
