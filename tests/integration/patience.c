@@ -141,7 +141,7 @@ static bool report(struct trial *t, bool back, unsigned *number)
                (unsigned long)t->patients[i].cycles);
         told = patience_judge(&t->patients[i]) && told;
     }
-    if (t->world.neighbour_trouble[0] != '\0')
+    if (t->world.neighbour_troubled)
         printf("#   neighbours: %s\n", t->world.neighbour_trouble);
     ok = result(cycles > 0 && told, number, t->name, "every loser learns why") && ok;
 #ifndef WSPR_SANITIZED
@@ -150,9 +150,7 @@ static bool report(struct trial *t, bool back, unsigned *number)
          ok;
 #endif
     ok = result(back, number, t->name, "nothing is left behind") && ok;
-    return result(t->world.neighbour_trouble[0] == '\0', number, t->name,
-                  "the neighbours are served") &&
-           ok;
+    return result(!t->world.neighbour_troubled, number, t->name, "the neighbours are served") && ok;
 }
 
 static bool run(struct trial *t, long long ms, unsigned *number)

@@ -100,6 +100,7 @@ struct world {
     atomic_bool neighbour_stop;
     pthread_mutex_t measuring;
     struct measure *plain, *served; /* where their calls are counted now */
+    atomic_bool neighbour_troubled; /* the text below is there, for good */
     char neighbour_trouble[256];
 };
 

@@ -60,8 +60,10 @@ struct neighbour {
 
 static void neighbour_trouble(struct world *w, const char *what, const char *got)
 {
-    if (w->neighbour_trouble[0] == '\0' && !w->neighbour_stop)
-        snprintf(w->neighbour_trouble, sizeof w->neighbour_trouble, "%s: %.150s", what, got);
+    if (w->neighbour_troubled || w->neighbour_stop)
+        return;
+    snprintf(w->neighbour_trouble, sizeof w->neighbour_trouble, "%s: %.150s", what, got);
+    w->neighbour_troubled = true;
 }
 
 /* The next message of one page; the other one's pings are answered meanwhile. */

@@ -91,9 +91,9 @@ static void end_in_the_midst(struct patience *p, struct world *w)
     patience_start(p);
     watch(p, w, false);
     poll(NULL, 0, 200);
-    if (w->neighbour_trouble[0] != '\0')
+    if (w->neighbour_troubled)
         printf("#   neighbours: %s\n", w->neighbour_trouble);
-    result(w->neighbour_trouble[0] == '\0', p->kind->name, "the neighbours notice nothing");
+    result(!w->neighbour_troubled, p->kind->name, "the neighbours notice nothing");
     p->shutdown = true;
     w->neighbour_stop = true;
     took = world_stop_near(w);
@@ -159,6 +159,10 @@ int main(int argc, char **argv)
     unsigned number = 0;
     bool ok = true;
 
+#ifdef __SANITIZE_THREAD__
+    printf("1..0 # SKIP too slow for such short times to live\n");
+    return EXIT_SUCCESS;
+#endif
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (unsigned i = 0; i < patience_n_kinds; i++) {
         if (argc > 1 && strstr(patience_kinds[i].name, argv[1]) == NULL)
