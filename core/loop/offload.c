@@ -189,9 +189,10 @@ int loop_offload_submit(struct loop_offload *pool, struct loop_worker *w, enum l
         list_push_back(&lane->queue, &j->task.node);
         lane->waiting++;
         w->stats.jobs_out++;
-        pthread_cond_signal(&lane->more);
     }
     pthread_mutex_unlock(&pool->lock);
+    if (r == 0) /* without the lock, for which the one who wakes up would wait at once */
+        pthread_cond_signal(&lane->more);
     return r;
 }
 

@@ -3,23 +3,29 @@
  *
  *     wspr-bench-associate [BLOCKS [RATE]]
  *
- * A block is a second in which the other page makes 500 calls. There are BLOCKS of each of three
- * kinds, in random order within each three, so that whatever else the machine does falls on all:
+ * A block is a second in which the other page makes 500 calls. There are BLOCKS of each of four
+ * kinds, in random order within each four, so that whatever else the machine does falls on all:
  *
  *     quiet       nobody else does anything
- *     refused     four pages send the same messages at the same rate under a type that does not
- *                 exist: what the pages and the messages alone cost
- *     associated  the messages are associations, each of an identity that its account had not
+ *     refused     sixteen pages send the same messages at the same rate under a type that does
+ *                 not exist: what the pages and the messages alone cost
+ *     elsewhere   the messages are associations, each of an identity that its account had not, but
+ *                 another wsprd gets them: what the work costs whoever shares the machine
+ *     associated  the wsprd of the calls gets them
  *
- * The figure is the median of the blocks' 99th percentiles, against that of the quiet ones. What
- * it may be by chance is asked of the quiet blocks alone: two samples of as many blocks are drawn
- * from them again and again, and their medians compared; 95 of 100 differ by less than the noise.
+ * The figure is the median of the blocks' 99th percentiles, against that of another kind: against
+ * quiet it holds what processors and disk do to each other, against refused what the work adds to
+ * the messages, against elsewhere what one process does to itself. What it may be by chance is
+ * asked of the blocks of that other kind alone: two samples of as many blocks are drawn from them
+ * again and again, and their medians compared; 95 of 100 differ by less than the noise.
  *
- * Starts wsprd, with its state in a folder of its own, and the sample service of this build.
+ * Starts two wsprd, each with its state in a folder of its own, and the sample service of this
+ * build.
  */
 #include "config.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,18 +41,19 @@
 #include "wspeer.h"
 
 #define IDENTITIES 50
-#define PAGES      4                 /* that associate, each a part of the rate */
+#define PAGES      16                /* that associate, each a part of the rate */
 #define CALL_EVERY UINT64_C(2000000) /* nanoseconds; the calls do not saturate anything */
 #define SECOND     UINT64_C(1000000000)
 #define SETTLE_MS  50 /* between blocks: what is under way ends */
 #define BLOCKS_MAX 1000
 #define DRAWS      2000
 
-enum kind { QUIET, REFUSED, ASSOCIATED, KINDS };
+enum kind { QUIET, REFUSED, ELSEWHERE, ASSOCIATED, KINDS };
 
 /* Shared with the processes that associate. */
 struct shared {
-    volatile int kind, stop;
+    volatile enum kind kind;
+    volatile int stop;
     struct {
         volatile uint64_t done, failed, slowest;
     } pages[PAGES];
@@ -60,6 +67,7 @@ struct result {
     uint64_t cpu; /* of wsprd, ns */
 };
 
+static const char *const names[KINDS] = {"quiet", "refused", "elsewhere", "associated"};
 static struct shared *shared;
 static uint64_t seed;
 
@@ -128,18 +136,21 @@ static char *message_of(unsigned i, const char *type)
     return (char *)message.base;
 }
 
-static void associate(int port, unsigned rate, unsigned me)
+static void associate(const int ports[2], unsigned rate, unsigned me)
 {
     char *messages[IDENTITIES], *refused[IDENTITIES];
-    struct wspeer p;
+    struct wspeer here, elsewhere;
 
     for (unsigned i = 0; i < IDENTITIES; i++) {
         messages[i] = message_of(i, "7");
         refused[i] = message_of(i, "9");
     }
-    connect_page(&p, port);
+    /* They are not what is measured: whoever wakes up takes their processor. */
+    (void)sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0});
+    connect_page(&here, ports[0]);
+    connect_page(&elsewhere, ports[1]);
     for (uint64_t i = me * 7, at = measure_now(); !shared->stop; i++) {
-        int kind = shared->kind;
+        enum kind kind = shared->kind;
         uint64_t took;
         bool ok;
 
@@ -149,7 +160,8 @@ static void associate(int port, unsigned rate, unsigned me)
             at = measure_now();
             continue;
         }
-        took = ask(&p, (kind == ASSOCIATED ? messages : refused)[i % IDENTITIES], &ok);
+        took = ask(kind == ELSEWHERE ? &elsewhere : &here,
+                   (kind == REFUSED ? refused : messages)[i % IDENTITIES], &ok);
         if (kind != ASSOCIATED)
             continue;
         shared->pages[me].done++;
@@ -203,7 +215,7 @@ static void run(struct wspeer *p, pid_t wsprd, const char *text, long blocks,
                 struct result *results)
 {
     for (long i = 0; i < blocks; i++) {
-        enum kind order[KINDS] = {QUIET, REFUSED, ASSOCIATED};
+        enum kind order[KINDS] = {QUIET, REFUSED, ELSEWHERE, ASSOCIATED};
 
         for (int k = KINDS - 1; k > 0; k--) {
             int other = (int)draw_below((size_t)k + 1);
@@ -268,12 +280,13 @@ static void print(const char *what, const struct result *r)
            (double)measure_at(&r->calls, 0.99) / 1e3);
 }
 
-static void print_ratio(const char *what, const struct result *r, const struct result *base,
-                        double noise)
+static void print_ratio(const struct result *results, enum kind kind, enum kind base)
 {
-    double ratio = quantile(r->p99, r->n, 0.5) / quantile(base->p99, base->n, 0.5);
+    const struct result *r = &results[kind], *b = &results[base];
+    double ratio = quantile(r->p99, r->n, 0.5) / quantile(b->p99, b->n, 0.5);
+    double noise = noise_of(b);
 
-    printf("p99 of %s to quiet: x %.2f; noise of the run: x %.2f: %s\n", what, ratio, noise,
+    printf("p99 of %s to %s: x %.2f; noise: x %.2f: %s\n", names[kind], names[base], ratio, noise,
            ratio <= noise ? "unmoved" : "moved");
 }
 
@@ -281,7 +294,6 @@ static void print_ratio(const char *what, const struct result *r, const struct r
 static uint64_t print_all(const struct result *results)
 {
     uint64_t done = 0, failed = 0, slowest = 0;
-    double noise = noise_of(&results[QUIET]);
 
     for (unsigned i = 0; i < PAGES; i++) {
         done += shared->pages[i].done;
@@ -289,16 +301,17 @@ static uint64_t print_all(const struct result *results)
         if (shared->pages[i].slowest > slowest)
             slowest = shared->pages[i].slowest;
     }
-    print("quiet", &results[QUIET]);
-    print("refused", &results[REFUSED]);
-    print("associated", &results[ASSOCIATED]);
+    for (int k = 0; k < KINDS; k++)
+        print(names[k], &results[k]);
     printf("associations: %.1f/s, %llu failed, slowest %.1f ms, %.2f ms of CPU of wsprd each\n",
            (double)done / ((double)results[ASSOCIATED].n * (1 + SETTLE_MS / 1e3)),
            (unsigned long long)failed, (double)slowest / 1e6,
            ((double)results[ASSOCIATED].cpu - (double)results[REFUSED].cpu) / 1e6 /
                (done > 0 ? (double)done : 1));
-    print_ratio("refused", &results[REFUSED], &results[QUIET], noise);
-    print_ratio("associated", &results[ASSOCIATED], &results[QUIET], noise);
+    for (int k = REFUSED; k < KINDS; k++)
+        print_ratio(results, (enum kind)k, QUIET);
+    print_ratio(results, ASSOCIATED, REFUSED);
+    print_ratio(results, ASSOCIATED, ELSEWHERE);
     return failed;
 }
 
@@ -307,7 +320,7 @@ int main(int argc, char **argv)
     long blocks = argc > 1 ? strtol(argv[1], NULL, 10) : 20;
     unsigned rate = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 100;
     static struct result results[KINDS], warm;
-    struct rig_wsprd wsprd;
+    struct rig_wsprd wsprd, other;
     struct child service;
     char endpoint[512], text[1024];
     struct wspeer p;
@@ -319,12 +332,13 @@ int main(int argc, char **argv)
         die("usage: wspr-bench-associate [BLOCKS [RATE]]");
     seed = measure_now() | 1;
     if (!rig_sampled_start(&service, NULL, endpoint, sizeof endpoint) ||
-        !rig_wsprd_start(&wsprd, NULL, (const char *const[]){"-no-embedded", NULL}))
+        !rig_wsprd_start(&wsprd, NULL, (const char *const[]){"-no-embedded", NULL}) ||
+        !rig_wsprd_start(&other, NULL, (const char *const[]){"-no-embedded", NULL}))
         die("nothing to measure");
     for (unsigned i = 0; i < PAGES; i++) {
         pids[i] = fork();
         if (pids[i] == 0)
-            associate(wsprd.port, rate, i);
+            associate((const int[2]){wsprd.port, other.port}, rate, i);
     }
     snprintf(text, sizeof text,
              "{\"id\":1,\"type\":0,\"data\":\"{\\\"name\\\":\\\"/%s//cache\\\",\\\"method\\\":"
@@ -339,6 +353,7 @@ int main(int argc, char **argv)
     failed = print_all(results);
     wspeer_close(&p);
     rig_wsprd_stop(&wsprd);
+    rig_wsprd_stop(&other);
     rig_sampled_stop(&service);
     return failed > 0;
 }
