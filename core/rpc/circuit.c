@@ -180,8 +180,6 @@ static int circuit_open(struct rpc_circuit *c, struct rpc_link *link, struct err
     r = vc_tls_opener(rt->tls, &how.crypter, err);
     if (r < 0)
         return r;
-    /* The engine knows the time of what came last, and that may be long ago. */
-    vc_vif_tick(link->vif, loop_worker_now(rt->worker));
     r = vc_open(link->vif, &how, &c->vc, err);
     if (r < 0)
         return r;

@@ -61,7 +61,8 @@ static void link_end(void *arg)
         if (l->sock != NULL) {
             struct buf *out = loop_sock_out(l->sock);
 
-            while (vc_vif_output(l->vif, out, LINK_FILL) > 0 && buf_error(out) == 0)
+            while (vc_vif_output(l->vif, out, LINK_FILL, loop_worker_now(rt->worker)) > 0 &&
+                   buf_error(out) == 0)
                 ;
         }
         vc_vif_free(l->vif, l->why.code != 0 ? err_text(&l->why) : NULL);
@@ -159,7 +160,7 @@ static void link_fill(void *arg, struct buf *out)
 
     if (l->over || l->vif == NULL)
         return;
-    r = vc_vif_output(l->vif, out, LINK_FILL);
+    r = vc_vif_output(l->vif, out, LINK_FILL, loop_worker_now(l->rt->worker));
     if (r < 0) {
         buf_reset(out);
         rpc_link_abort(l, "out of memory");
@@ -451,7 +452,11 @@ void rpc_link_sweep(struct rpc_runtime *rt, int64_t now)
     LIST_FOREACH_SAFE (node, after, &rt->links) {
         struct rpc_link *l = LIST_OBJECT(node, struct rpc_link, node);
 
-        if (!l->over && l->vif != NULL && list_empty(&l->waiters) &&
+        if (l->over || l->vif == NULL)
+            continue;
+        /* A socket whose peer takes nothing asks for no output, which would bring the time. */
+        link_tick(l);
+        if (!l->over && list_empty(&l->waiters) &&
             vc_vif_idle_since(l->vif) <= now - rt->limits.vc_idle)
             rpc_link_shutdown(l);
     }

@@ -40,7 +40,7 @@ static void conn_end(void *arg)
     struct proxy *p = c->proxy;
     struct buf *out = loop_sock_out(c->sock);
 
-    while (vc_vif_output(c->vif, out, FILL) > 0 && buf_error(out) == 0)
+    while (vc_vif_output(c->vif, out, FILL, loop_worker_now(p->worker)) > 0 && buf_error(out) == 0)
         ;
     loop_timer_stop(&c->timer);
     vc_vif_free(c->vif, "net.Conn is closing");
@@ -190,7 +190,7 @@ static void conn_fill(void *arg, struct buf *out)
 
     if (c->over)
         return;
-    if (vc_vif_output(c->vif, out, FILL) < 0)
+    if (vc_vif_output(c->vif, out, FILL, loop_worker_now(c->proxy->worker)) < 0)
         conn_over_text(c, "out of memory");
     else
         conn_set_timer(c);
@@ -360,7 +360,9 @@ static void proxy_sweep(void *arg)
 
         if (c->over)
             continue;
-        conn_sweep(c, now);
+        conn_tick(c); /* one that takes nothing asks for no output, which would bring the time */
+        if (!c->over)
+            conn_sweep(c, now);
         if (!c->over)
             p->hub.stats.queued += loop_sock_queued(c->sock);
     }

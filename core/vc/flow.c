@@ -42,6 +42,7 @@ struct vc_flow *flow_new(struct vc *vc, uint32_t id, bool raw, bool mine)
     list_init(&f->starved);
     list_init(&f->credits);
     list_init(&f->linger);
+    moment_init(&f->closed);
     list_init(&f->note.link);
     list_init(&f->all);
     list_push_back(&vc->flows, &f->all);
@@ -51,7 +52,7 @@ struct vc_flow *flow_new(struct vc *vc, uint32_t id, bool raw, bool mine)
     if (!raw) {
         f->counted = true;
         vc->n_app++;
-        vc->idle_since = INT64_MAX;
+        moment_clear(&vc->idle);
     }
     return f;
 }
@@ -84,7 +85,7 @@ static void flow_check(struct vc_flow *f)
     if (f->counted) {
         f->counted = false;
         if (--vc->n_app == 0)
-            vc->idle_since = vc->vif->now;
+            moment_come(vc->vif, &vc->idle);
     }
     vif_bury(vc->vif, &f->note);
     vc_check(vc);
@@ -112,6 +113,7 @@ void flow_gone(struct vc_flow *f)
     list_remove(&f->active);
     list_remove(&f->starved);
     list_remove(&f->linger);
+    moment_clear(&f->closed);
     credit_drop_flow(f);
     flow_drop_queue(f);
     f->loan = 0;
@@ -238,7 +240,7 @@ void flow_begin_close(struct vc_flow *f)
     if (f->state != FLOW_OPEN)
         return;
     f->state = FLOW_CLOSING;
-    f->closed_at = vif->now;
+    moment_come(vif, &f->closed);
     credit_drop_flow(f);
     list_push_back(&vif->lingering, &f->linger);
     if (list_empty(&f->active))

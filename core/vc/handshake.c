@@ -41,10 +41,9 @@ int hs_new(struct vc *vc)
     buf_init(&hs->in, l->handshake_bytes);
     buf_init(&hs->auth_in, l->handshake_bytes);
     vc->hs = hs;
-    if (l->handshake_timeout > 0 && vc->vif->now < INT64_MAX - l->handshake_timeout) {
-        hs->deadline = vc->vif->now + l->handshake_timeout;
-        list_push_back(&vc->vif->handshakes, &hs->link);
-    }
+    moment_init(&hs->begun);
+    moment_come(vc->vif, &hs->begun);
+    list_push_back(&vc->vif->handshakes, &hs->link);
     return 0;
 }
 
@@ -55,6 +54,7 @@ void hs_free(struct vc *vc)
     if (hs == NULL)
         return;
     list_remove(&hs->link);
+    moment_clear(&hs->begun);
     buf_done(&hs->job.in);
     buf_done(&hs->job.out);
     buf_done(&hs->in);

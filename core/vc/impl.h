@@ -63,6 +63,15 @@ struct note {
     bool is_flow;
 };
 
+/*
+ * When something began. The functions of the user know no time, and that of what came last may be
+ * long ago: what they begin waits in vif->undated for the next call that brings one.
+ */
+struct moment {
+    struct list wait;
+    int64_t at; /* INT64_MAX: not yet, or not known yet */
+};
+
 enum flow_state {
     FLOW_OPEN,
     FLOW_CLOSING, /* closed by us: the queue leaves, then the close */
@@ -75,13 +84,13 @@ struct vc_flow {
     struct list active;      /* in vif->active: has something that may be sent now */
     struct list starved;     /* in vc->starved: waits for the shared pool */
     struct list credits;     /* in vc->credits: `pending` is not 0 */
-    struct list linger;      /* in vif->lingering while CLOSING */
+    struct list linger;      /* in vif->lingering while CLOSING, oldest first */
     struct note note;
     struct vc *vc;
     const struct vc_flow_ops *ops;
     void *arg;
     struct buf tx;
-    int64_t closed_at;
+    struct moment closed;
     uint32_t id;
     uint32_t credit;    /* bytes that the peer is ready to receive */
     uint32_t loan;      /* of these, owed to the shared pool */
@@ -122,7 +131,7 @@ struct vc_job {
 struct vc_hs {
     struct vc_job job;
     struct list link; /* in vif->handshakes, oldest first */
-    int64_t deadline;
+    struct moment begun;
     struct vc_flow *kx, *auth; /* NULL before they are opened and after they are gone */
     struct buf in;             /* key exchange, came while a job was out */
     struct buf auth_in;        /* the peer's identity message */
@@ -161,7 +170,7 @@ struct vc {
     uint64_t next_flow;
     unsigned n_app;     /* flows that are not GONE, or held */
     unsigned n_objects; /* flow objects that point here */
-    int64_t idle_since;
+    struct moment idle;
     struct err why;
     bool opener;
     bool held;    /* the user has the handle */
@@ -175,11 +184,13 @@ struct vc_vif {
     const struct vc_vif_ops *ops;
     void *arg;
     char *name;
-    int64_t now;
-    int64_t idle_since;
-    struct vc_map map; /* circuits by VCI */
-    struct list vcs;   /* every vc that lives */
-    unsigned n_open;   /* circuits that are not CLOSED */
+    int64_t now;         /* of the call that brought a time last */
+    bool timely;         /* that call is under way */
+    struct list undated; /* struct moment */
+    struct moment idle;  /* no circuit is left */
+    struct vc_map map;   /* circuits by VCI */
+    struct list vcs;     /* every vc that lives */
+    unsigned n_open;     /* circuits that are not CLOSED */
     uint64_t next_vci;
     struct list active;  /* flows, in round robin */
     struct list credits; /* circuits with credit to give */
@@ -208,6 +219,8 @@ struct vc_vif {
 
 /* vif.c */
 void vif_enter(struct vc_vif *vif);
+/* The same for a call that brings the time. */
+void vif_enter_at(struct vc_vif *vif, int64_t now);
 void vif_leave(struct vc_vif *vif);
 /* For user calls, which deliver no notices: empties the graves if no engine call is under way. */
 void vif_reap(struct vc_vif *vif);
@@ -215,6 +228,11 @@ void vif_dispatch(struct vc_vif *vif);
 void vif_wake(struct vc_vif *vif);
 void vif_note(struct vc_vif *vif, struct note *note, uint8_t bits);
 void vif_bury(struct vc_vif *vif, struct note *note);
+void moment_init(struct moment *m);
+/* It is now, whatever the time may be. */
+void moment_come(struct vc_vif *vif, struct moment *m);
+/* It has not come (any more). */
+void moment_clear(struct moment *m);
 /* Ends the connection because of the peer or for want of memory. */
 void vif_fail(struct vc_vif *vif, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));

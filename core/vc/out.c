@@ -324,13 +324,13 @@ static int out_next(struct vc_vif *vif, struct buf *out, bool company)
     return r < 0 ? r : 1;
 }
 
-int vc_vif_output(struct vc_vif *vif, struct buf *out, size_t max)
+int vc_vif_output(struct vc_vif *vif, struct buf *out, size_t max, int64_t now)
 {
     size_t start = out->len;
     int r = 0;
 
     assert(vif->depth == 0);
-    vif_enter(vif);
+    vif_enter_at(vif, now);
     vif->woken = true; /* what comes up now is served now */
     for (;;) {
         vif_dispatch(vif);

@@ -97,7 +97,8 @@ struct vc *vc_new(struct vc_vif *vif, uint32_t vci, bool opener,
     vc->vci = vci;
     vc->opener = opener;
     vc->next_flow = opener ? VC_FIRST_OPENER : VC_FIRST_ACCEPTOR;
-    vc->idle_since = vif->now;
+    moment_init(&vc->idle);
+    moment_come(vif, &vc->idle);
     vc_map_init(&vc->map, vif->pool->secret);
     buf_init(&vc->early, vif->pool->limits.held);
     list_init(&vc->credits);
@@ -117,6 +118,7 @@ void vc_destroy(struct vc *vc)
     struct vc_vif *vif = vc->vif;
 
     hs_free(vc);
+    moment_clear(&vc->idle);
     list_remove(&vc->all);
     vc_map_done(&vc->map);
     vc_crypter_free(vc->crypter);
@@ -150,7 +152,7 @@ static void vc_detach(struct vc *vc)
 
     vc_map_remove(&vif->map, &vc->node);
     if (--vif->n_open == 0)
-        vif->idle_since = vif->now;
+        moment_come(vif, &vif->idle);
     credit_drop_vc(vc);
     pool_give(vif->pool, &vc->early);
     if (vc->hs != NULL)
@@ -504,5 +506,5 @@ unsigned vc_flows(const struct vc *vc)
 
 int64_t vc_idle_since(const struct vc *vc)
 {
-    return vc->idle_since;
+    return vc->idle.at;
 }

@@ -39,7 +39,9 @@ struct vc_vif *vc_vif_new(struct vc_pool *pool, const struct vc_vif_opts *opts,
     vif->ops = ops;
     vif->arg = arg;
     vif->now = opts->now;
-    vif->idle_since = opts->now;
+    list_init(&vif->undated);
+    moment_init(&vif->idle);
+    vif->idle.at = opts->now;
     vif->accepting = opts->accepting;
     vif->version = opts->version;
     vif->peer_borrows = opts->peer_borrows;
@@ -80,6 +82,17 @@ void vif_enter(struct vc_vif *vif)
     vif->depth++;
 }
 
+void vif_enter_at(struct vc_vif *vif, int64_t now)
+{
+    struct list *l;
+
+    vif->depth++;
+    vif->now = now;
+    vif->timely = true;
+    while ((l = list_pop(&vif->undated)) != NULL)
+        LIST_OBJECT(l, struct moment, wait)->at = now;
+}
+
 void vif_reap(struct vc_vif *vif)
 {
     struct list *l;
@@ -102,7 +115,8 @@ void vif_leave(struct vc_vif *vif)
 {
     if (vif->depth == 1)
         vif_dispatch(vif);
-    vif->depth--;
+    if (--vif->depth == 0)
+        vif->timely = false;
     vif_reap(vif);
 }
 
@@ -111,6 +125,30 @@ void vif_bury(struct vc_vif *vif, struct note *note)
     note->bits = 0;
     list_remove(&note->link);
     list_push_back(&vif->graves, &note->link);
+}
+
+/* ---- moments ---- */
+
+void moment_init(struct moment *m)
+{
+    list_init(&m->wait);
+    m->at = INT64_MAX;
+}
+
+void moment_come(struct vc_vif *vif, struct moment *m)
+{
+    list_remove(&m->wait);
+    m->at = vif->timely ? vif->now : INT64_MAX;
+    if (vif->timely)
+        return;
+    list_push_back(&vif->undated, &m->wait);
+    vif_wake(vif);
+}
+
+void moment_clear(struct moment *m)
+{
+    list_remove(&m->wait);
+    m->at = INT64_MAX;
 }
 
 /* ---- notices ---- */
@@ -346,8 +384,7 @@ int vc_vif_input(struct vc_vif *vif, struct span bytes, int64_t now)
     int r;
 
     assert(vif->depth == 0);
-    vif_enter(vif);
-    vif->now = now;
+    vif_enter_at(vif, now);
     vif_dispatch(vif);
     if (!vif->over)
         vif->pool->stats.bytes_in += bytes.len;
@@ -376,20 +413,21 @@ static int64_t vif_handshake_due(const struct vc_vif *vif)
 {
     if (list_empty(&vif->handshakes))
         return INT64_MAX;
-    return LIST_OBJECT(vif->handshakes.next, struct vc_hs, link)->deadline;
+    return after(LIST_OBJECT(vif->handshakes.next, struct vc_hs, link)->begun.at,
+                 vif->pool->limits.handshake_timeout);
 }
 
 static int64_t vif_linger_due(const struct vc_vif *vif)
 {
     if (list_empty(&vif->lingering))
         return INT64_MAX;
-    return after(LIST_OBJECT(vif->lingering.next, struct vc_flow, linger)->closed_at,
+    return after(LIST_OBJECT(vif->lingering.next, struct vc_flow, linger)->closed.at,
                  vif->pool->limits.linger_timeout);
 }
 
 static int64_t vif_idle_due(const struct vc_vif *vif)
 {
-    return vif->n_open > 0 ? INT64_MAX : after(vif->idle_since, vif->pool->limits.vif_idle_timeout);
+    return vif->n_open > 0 ? INT64_MAX : after(vif->idle.at, vif->pool->limits.vif_idle_timeout);
 }
 
 int64_t vc_vif_deadline(const struct vc_vif *vif)
@@ -409,8 +447,7 @@ int64_t vc_vif_deadline(const struct vc_vif *vif)
 void vc_vif_tick(struct vc_vif *vif, int64_t now)
 {
     assert(vif->depth == 0);
-    vif_enter(vif);
-    vif->now = now;
+    vif_enter_at(vif, now);
     while (!vif->over && vif_handshake_due(vif) <= now) {
         struct vc_hs *hs = LIST_OBJECT(vif->handshakes.next, struct vc_hs, link);
         struct err why = ERR_INIT;
@@ -451,7 +488,7 @@ unsigned vc_vif_vcs(const struct vc_vif *vif)
 
 int64_t vc_vif_idle_since(const struct vc_vif *vif)
 {
-    return vif->n_open > 0 ? INT64_MAX : vif->idle_since;
+    return vif->n_open > 0 ? INT64_MAX : vif->idle.at;
 }
 
 size_t vc_vif_queued(const struct vc_vif *vif)

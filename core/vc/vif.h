@@ -7,7 +7,9 @@
  *     flow   one byte stream on a vc: one call
  *
  * Everything here belongs to one worker and is called on its thread, jobs excepted. Times are in
- * nanoseconds of a clock that never goes back (base/clock.h), passed in by the embedder.
+ * nanoseconds of a clock that never goes back (base/clock.h), passed in by the embedder. What the
+ * user's functions begin is dated by the next call that brings the time: they ring the doorbell for
+ * that, too.
  *
  * Two parties use the engine:
  *
@@ -220,11 +222,11 @@ int vc_vif_input(struct vc_vif *vif, struct span bytes, int64_t now);
  * `wake` tells when something is again. WSPR_ENOMEM or WSPR_ELIMIT if out cannot grow: nothing is
  * lost and out has no error; `wake` does not come, call again later.
  */
-int vc_vif_output(struct vc_vif *vif, struct buf *out, size_t max);
+int vc_vif_output(struct vc_vif *vif, struct buf *out, size_t max, int64_t now);
 /* Ends what has waited for too long. Call it at or after vc_vif_deadline(). */
 void vc_vif_tick(struct vc_vif *vif, int64_t now);
-/* When to call vc_vif_tick() next; INT64_MAX for never. May change with every call of the engine.
- */
+/* When to call vc_vif_tick() next; INT64_MAX for never. May change with every call of the engine
+ * that brings the time: look after each. */
 int64_t vc_vif_deadline(const struct vc_vif *vif);
 /* From now on the peer's OpenVC are welcome, or refused with "VCs not accepted". */
 void vc_vif_set_accepting(struct vc_vif *vif, bool accepting);
@@ -330,7 +332,8 @@ bool vc_is_legacy(const struct vc *vc);
  * this). */
 int vc_can_open(const struct vc *vc);
 bool vc_is_worn(const struct vc *vc);
-/* Application flows now; since when there is none (INT64_MAX while there are). */
+/* Application flows now; since when there is none (INT64_MAX while there are, and until a call
+ * brought the time). */
 unsigned vc_flows(const struct vc *vc);
 int64_t vc_idle_since(const struct vc *vc);
 

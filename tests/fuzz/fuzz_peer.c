@@ -146,7 +146,7 @@ static void turn(unsigned n)
 {
     while (n-- > 0) {
         if (z.fd >= 0)
-            vc_vif_output(z.vif, &z.out, 65536);
+            vc_vif_output(z.vif, &z.out, 65536, loop_worker_now(whole.g.w));
         send_output();
         whole_turn(1);
         take_input();

@@ -43,6 +43,7 @@ struct fuzz {
     unsigned n_vcs;
     struct vc_job *jobs[JOBS];
     unsigned n_jobs;
+    int64_t now;
 };
 
 static void on_data(void *arg, struct vc_flow *flow, struct span bytes)
@@ -173,7 +174,7 @@ static void take_output(struct fuzz *f)
     struct span in;
     struct vc_msg m;
 
-    while (vc_vif_output(f->vif, &out, 4096) > 0)
+    while (vc_vif_output(f->vif, &out, 4096, f->now) > 0)
         ;
     for (in = buf_span(&out); in.len > 0;) {
         if (vc_msg_next(&in, VC_MSG_BODY_MAX, &m, NULL, NULL) != 1)
@@ -185,12 +186,10 @@ static void take_output(struct fuzz *f)
 static void feed(struct fuzz *f, const uint8_t *data, size_t size)
 {
     size_t piece = (f->mode & MODE_PIECES) ? 7 : 4096;
-    int64_t now = 1;
-
     while (size > 0) {
         size_t n = size < piece ? size : piece;
 
-        (void)vc_vif_input(f->vif, span_of(data, n), now++);
+        (void)vc_vif_input(f->vif, span_of(data, n), f->now++);
         data += n;
         size -= n;
         if (!(f->mode & MODE_MUTE))
@@ -198,7 +197,7 @@ static void feed(struct fuzz *f, const uint8_t *data, size_t size)
         finish_jobs(f, true);
     }
     take_output(f);
-    vc_vif_tick(f->vif, now + INT64_C(61000000000));
+    vc_vif_tick(f->vif, f->now + INT64_C(61000000000));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -228,7 +228,7 @@ static void sock_fill(void *arg, struct buf *out)
     struct raw_link *l = arg;
 
     if (l->vif != NULL)
-        vc_vif_output(l->vif, out, 65536);
+        vc_vif_output(l->vif, out, 65536, loop_worker_now(l->peer->w));
 }
 
 static void link_up(struct raw_link *l, bool dialled)

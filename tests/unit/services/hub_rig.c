@@ -91,6 +91,6 @@ int hub_port_input(struct hub_port *p, struct span bytes)
     if (!p->up)
         return WSPR_ECLOSED;
     r = vc_vif_input(p->vif, bytes, 0);
-    vc_vif_output(p->vif, &p->out, 65536);
+    vc_vif_output(p->vif, &p->out, 65536, 0);
     return r;
 }

@@ -359,7 +359,7 @@ void pair_collect(struct end *e)
     if (e->vif == NULL)
         return;
     e->woken = false;
-    r = vc_vif_output(e->vif, &e->wire, e->pair->max);
+    r = vc_vif_output(e->vif, &e->wire, e->pair->max, e->pair->now);
     if (e->vif == NULL)
         return;
     TAP_IS(r >= 0 || r == WSPR_ENOMEM);

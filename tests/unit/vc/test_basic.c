@@ -361,7 +361,7 @@ static void steady_state_of(enum pair_kind kind)
         for (unsigned turn = 0; turn < 4; turn++) {
             for (unsigned side = 0; side < 2; side++) {
                 buf_reset(&out[side]);
-                vc_vif_output(p.end[side].vif, &out[side], 65536);
+                vc_vif_output(p.end[side].vif, &out[side], 65536, p.now);
                 vc_vif_input(p.end[1 - side].vif, buf_span(&out[side]), p.now);
             }
             if (turn == 1) {

@@ -294,6 +294,7 @@ static void nobody_waits_for_ever(void)
     TAP_IS(vc_vif_deadline(p.end[0].vif) == p.now + 5000);
     v = pair_open_vc(&p, 0, NULL);
     f = pair_open_flow(v, NULL);
+    pair_collect(&p.end[0]);
     TAP_IS(vc_vif_deadline(p.end[0].vif) == p.now + 1000);
     vc_vif_tick(p.end[0].vif, p.now + 999);
     TAP_IS(v->closeds == 0);
@@ -321,6 +322,90 @@ static void nobody_waits_for_ever(void)
     pair_run(&p);
     TAP_IS(p.end[1].flows[0].eofs == 1 && p.end[1].flows[0].received < 2000000);
     TAP_IS(vc_pool_stats(p.end[0].pool)->err_linger == 1 && vc_flows(v->vc) == 0);
+    pair_done(&p);
+}
+
+static void short_times(struct vc_limits *ret)
+{
+    vc_limits_default(ret);
+    ret->handshake_timeout = 1000;
+    ret->linger_timeout = 500;
+    ret->vif_idle_timeout = 5000;
+}
+
+/* Whoever acts first after a silence, what begins then begins then. */
+static void a_silence_counts_for_nobody(void)
+{
+    static struct vc_limits l;
+    struct tvc *v, *w;
+    struct tflow *f, *g;
+
+    short_times(&l);
+    pair_init(&p, PAIR_INSECURE, &l);
+    p.end[1].consume = false;
+    v = pair_ready(&p);
+    f = pair_open_flow(v, NULL);
+    g = pair_open_flow(v, NULL);
+    pair_write(g, "g");
+    pair_run(&p);
+    pair_cancel_flow(pair_accepted(&p.end[1], 0));
+    pair_run(&p);
+    TAP_IS(g->eofs + f->eofs == 1);
+    p.now += 1000000;
+    /* The user ends a flow that has much to say. */
+    pair_write_pattern(f->eofs == 0 ? f : g, 3000000, 0);
+    pair_close_flow(f);
+    pair_close_flow(g);
+    TAP_IS(p.end[0].woken && vc_vif_deadline(p.end[0].vif) == INT64_MAX);
+    pair_run(&p);
+    TAP_IS(vc_vif_deadline(p.end[0].vif) == p.now + 500 && vc_idle_since(v->vc) == INT64_MAX);
+    vc_vif_tick(p.end[0].vif, p.now + 499);
+    TAP_IS(vc_pool_stats(p.end[0].pool)->err_linger == 0);
+    p.now += 500;
+    vc_vif_tick(p.end[0].vif, p.now);
+    TAP_IS(vc_pool_stats(p.end[0].pool)->err_linger == 1);
+    pair_run(&p);
+    TAP_IS(vc_flows(v->vc) == 0 && vc_idle_since(v->vc) == p.now);
+    /* The user lets go of a flow that is over, then of the circuit, then opens another. */
+    p.end[1].consume = true;
+    f = pair_open_flow(v, NULL);
+    pair_write(f, "f");
+    pair_run(&p);
+    pair_cancel_flow(pair_accepted(&p.end[1], 2));
+    pair_run(&p);
+    TAP_IS(f->eofs == 1 && vc_idle_since(v->vc) == INT64_MAX);
+    p.now += 1000000;
+    pair_close_flow(f);
+    TAP_IS(p.end[0].woken);
+    pair_run(&p);
+    TAP_IS(vc_idle_since(v->vc) == p.now);
+    p.now += 1000000;
+    pair_close_vc(v);
+    pair_run(&p);
+    TAP_IS(vc_vif_idle_since(p.end[0].vif) == p.now && vc_vif_idle_since(p.end[1].vif) == p.now);
+    p.now += 4000;
+    w = pair_open_vc(&p, 0, NULL);
+    pair_collect(&p.end[0]);
+    vc_vif_tick(p.end[0].vif, p.now + 4000);
+    TAP_IS(w->closeds == 0 && p.end[0].fails == 0);
+    pair_done(&p);
+}
+
+static void a_handshake_has_all_its_time(void)
+{
+    static struct vc_limits l;
+    struct tvc *w;
+
+    short_times(&l);
+    pair_init(&p, PAIR_RECORDED, &l);
+    p.now += 4000;
+    w = pair_open_vc(&p, 0, NULL);
+    pair_collect(&p.end[0]);
+    TAP_IS(vc_vif_deadline(p.end[0].vif) == p.now + 1000);
+    vc_vif_tick(p.end[0].vif, p.now + 999);
+    TAP_IS(w->closeds == 0);
+    vc_vif_tick(p.end[0].vif, p.now + 1000);
+    TAP_IS(w->closeds == 1);
     pair_done(&p);
 }
 
@@ -376,6 +461,8 @@ static const struct tap_case cases[] = {
     {"a closed circuit says why", a_closed_circuit_says_why},
     {"close waits for the flows", close_waits_for_the_flows},
     {"nobody waits for ever", nobody_waits_for_ever},
+    {"a silence counts for nobody", a_silence_counts_for_nobody},
+    {"a handshake has all its time", a_handshake_has_all_its_time},
     {"shutdown sends what it can", shutdown_sends_what_it_can},
 };
 

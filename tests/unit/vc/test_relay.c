@@ -91,7 +91,7 @@ static bool relay_move(int side)
     moved = e->wire.len > 0;
     TAP_IS(vc_vif_input(relay.vif[side], buf_span(&e->wire), p.now) == 0);
     buf_reset(&e->wire);
-    while (vc_vif_output(relay.vif[side], &out, 65536) > 0)
+    while (vc_vif_output(relay.vif[side], &out, 65536, p.now) > 0)
         ;
     moved = moved || out.len > 0;
     if (out.len > 0)

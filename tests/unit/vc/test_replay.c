@@ -262,7 +262,7 @@ static unsigned play_end(struct session *s, const char *conn, int dir, size_t pi
             TAP_IS(vc_vif_input(p.vif, span_of(in.p, k), 0) == 0);
             in = span_of(in.p + k, in.len - k);
         }
-        while (vc_vif_output(p.vif, &p.log, 65536) > 0)
+        while (vc_vif_output(p.vif, &p.log, 65536, 0) > 0)
             ;
     }
     n = play_compare(&p);
