@@ -170,7 +170,7 @@ void rpc_call_take_up(void *arg)
         else
             vc_flow_consumed(c->flow, credit);
         if (!c->held && c->saw_eof)
-            call_flow_eof(c, c->flow, NULL);
+            call_flow_eof(c, c->flow, vc_flow_why(c->flow));
     }
     rpc_call_leave(c);
 }
@@ -226,6 +226,18 @@ static void call_flow_data(void *arg, struct vc_flow *flow, struct span bytes)
     rpc_call_leave(c);
 }
 
+/*
+ * What is read at the end of a flow that an end of it wanted is EOF, as in the reference (spec: ipc
+ * 6.4). Of a connection that failed, it is why.
+ */
+static void end_of_flow(const struct err *why, struct err *e)
+{
+    if (why->code == 0 || why->code == WSPR_ECLOSED)
+        err_set(e, WSPR_ETRUNC, "EOF");
+    else
+        err_copy(e, why);
+}
+
 static void call_flow_eof(void *arg, struct vc_flow *flow, const struct err *why)
 {
     struct rpc_call *c = arg;
@@ -237,12 +249,13 @@ static void call_flow_eof(void *arg, struct vc_flow *flow, const struct err *why
         return;
     c->busy++;
     if (c->state == RPC_CALL_PREPARING) {
-        err_set(&e, WSPR_EBADPROTO, "ipc: request encoding failed: EOF");
+        end_of_flow(why, &e);
+        err_prefix(&e, WSPR_EBADPROTO, "ipc: request encoding failed: ");
         rpc_call_done(c, &e);
     }
     call_tell_started(c);
     if (c->state == RPC_CALL_OPEN) {
-        err_set(&e, WSPR_ETRUNC, "EOF");
+        end_of_flow(why, &e);
         rpc_call_fail_read(c, &e);
     }
     rpc_call_leave(c);

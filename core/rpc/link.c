@@ -65,7 +65,7 @@ static void link_end(void *arg)
                    buf_error(out) == 0)
                 ;
         }
-        vc_vif_free(l->vif, l->why.code != 0 ? err_text(&l->why) : NULL);
+        vc_vif_free(l->vif, l->why.code != 0 ? &l->why : NULL);
         l->vif = NULL;
     }
     if (l->sock != NULL)
@@ -122,15 +122,25 @@ static int link_accept_vc(void *arg, struct vc *vc, struct span dst, struct span
     return rpc_server_accept_vc(server, vc, l->listener != NULL, src, ret_how, e);
 }
 
+/* The connection failed: those who use it are told the same as the log. */
 static void link_failed(void *arg, const struct err *why)
 {
     struct rpc_link *l = arg;
     char peer[LOOP_ADDR_TEXT + 2];
 
-    if (why->code != WSPR_ECLOSED)
+    if (!l->over && l->vif != NULL && why->code != WSPR_ECLOSED)
         log_write(l->rt->log, LOG_LEVEL_INFO, "rpc", "connection with %s ends: %s",
                   log_quote(peer, sizeof peer, l->address, strlen(l->address)), err_text(why));
     link_over(l, why);
+}
+
+static void link_lost(struct rpc_link *l, int code, const char *text)
+{
+    struct err e = ERR_INIT;
+
+    err_set(&e, code, "%s", text);
+    link_failed(l, &e);
+    err_done(&e);
 }
 
 static const struct vc_vif_ops link_vif_ops = {
@@ -163,17 +173,12 @@ static void link_fill(void *arg, struct buf *out)
     r = vc_vif_output(l->vif, out, LINK_FILL, loop_worker_now(l->rt->worker));
     if (r < 0) {
         buf_reset(out);
-        rpc_link_abort(l, "out of memory");
+        link_lost(l, WSPR_ENOMEM, "out of memory");
         return;
     }
     link_set_timer(l);
     if (l->closing && vc_vif_drained(l->vif))
         link_over(l, NULL);
-}
-
-static void link_closed(void *arg, const struct err *why)
-{
-    link_over(arg, why);
 }
 
 static int link_up(struct rpc_link *l)
@@ -211,7 +216,7 @@ static void link_connected(void *arg)
 
 static const struct loop_sock_ops link_sock_ops = {
     .data = link_data,
-    .closed = link_closed,
+    .closed = link_failed,
     .connected = link_connected,
     .fill = link_fill,
 };
@@ -440,11 +445,7 @@ void rpc_link_shutdown(struct rpc_link *link)
 
 void rpc_link_abort(struct rpc_link *link, const char *why)
 {
-    struct err e = ERR_INIT;
-
-    err_set(&e, WSPR_ECLOSED, "%s", why);
-    link_over(link, &e);
-    err_done(&e);
+    link_lost(link, WSPR_ECLOSED, why);
 }
 
 void rpc_link_sweep(struct rpc_runtime *rt, int64_t now)

@@ -39,11 +39,14 @@ static void conn_end(void *arg)
     struct proxy_conn *c = arg;
     struct proxy *p = c->proxy;
     struct buf *out = loop_sock_out(c->sock);
+    struct err why = ERR_INIT;
 
     while (vc_vif_output(c->vif, out, FILL, loop_worker_now(p->worker)) > 0 && buf_error(out) == 0)
         ;
     loop_timer_stop(&c->timer);
-    vc_vif_free(c->vif, "net.Conn is closing");
+    err_set(&why, WSPR_ECLOSED, "net.Conn is closing");
+    vc_vif_free(c->vif, &why);
+    err_done(&why);
     proxy_port_done(&c->port);
     loop_sock_close(c->sock);
     list_remove(&c->node);

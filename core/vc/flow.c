@@ -438,13 +438,11 @@ void flow_vc_died(struct vc_flow *f)
 
 void flow_deliver(struct vc_flow *f, uint8_t bits)
 {
-    struct err none = ERR_INIT;
-
     if ((bits & NOTE_WRITABLE) && f->held && f->state == FLOW_OPEN && f->ops != NULL &&
         f->ops->writable != NULL)
         f->ops->writable(f->arg, f);
     if ((bits & NOTE_EOF) && f->held && f->ops != NULL && f->ops->eof != NULL)
-        f->ops->eof(f->arg, f, f->vc_died ? &f->vc->why : &none);
+        f->ops->eof(f->arg, f, vc_flow_why(f));
 }
 
 /* ---- the user's functions ---- */
@@ -561,4 +559,11 @@ size_t vc_flow_queued(const struct vc_flow *flow)
 bool vc_flow_is_closed(const struct vc_flow *flow)
 {
     return flow->state != FLOW_OPEN;
+}
+
+const struct err *vc_flow_why(const struct vc_flow *flow)
+{
+    static const struct err none;
+
+    return flow->vc_died ? &flow->vc->why : &none;
 }

@@ -230,10 +230,18 @@ void vc_job_done(struct vc_job *job)
 
 /* ---- the end of a connection ---- */
 
-static void vif_end_vcs(struct vc_vif *vif, const char *why)
+#define CLOSED "VIF is being closed"
+
+static void vif_end_vcs(struct vc_vif *vif, const struct err *why)
 {
     LIST_FOREACH_SAFE (l, after, &vif->vcs) {
-        vc_end_text(LIST_OBJECT(l, struct vc, all), WSPR_ECLOSED, why);
+        struct err e = ERR_INIT;
+
+        if (why != NULL)
+            err_copy(&e, why);
+        else
+            err_set(&e, WSPR_ECLOSED, CLOSED);
+        vc_end(LIST_OBJECT(l, struct vc, all), &e, NULL);
     }
 }
 
@@ -251,18 +259,18 @@ void vif_fail(struct vc_vif *vif, int code, const char *fmt, ...)
     vif->accepting = false;
     if (code == WSPR_ENOMEM)
         vif->pool->stats.err_memory++;
-    vif_end_vcs(vif, "VIF is being closed");
+    vif_end_vcs(vif, &vif->why);
     vif_wake(vif);
 }
 
-void vc_vif_free(struct vc_vif *vif, const char *why)
+void vc_vif_free(struct vc_vif *vif, const struct err *why)
 {
     if (vif == NULL || vif->freed)
         return;
     vif_enter(vif);
     vif->over = true;
     vif->freed = true;
-    vif_end_vcs(vif, why != NULL ? why : "VIF is being closed");
+    vif_end_vcs(vif, why);
     vif_leave(vif);
 }
 
@@ -274,7 +282,7 @@ void vc_vif_shutdown(struct vc_vif *vif)
     vif->shutdown = true;
     vif->accepting = false;
     LIST_FOREACH_SAFE (l, after, &vif->vcs) {
-        vc_retire(LIST_OBJECT(l, struct vc, all), "VIF is being closed");
+        vc_retire(LIST_OBJECT(l, struct vc, all), CLOSED);
     }
     vif_reap(vif);
 }

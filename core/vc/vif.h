@@ -139,7 +139,8 @@ struct vc_flow_ops {
      * with, now or later. */
     void (*data)(void *arg, struct vc_flow *flow, struct span bytes);
     /* No more data will come and nothing more can be sent: the peer closed (why->code is 0), or the
-     * circuit ended (WSPR_ECLOSED with the reason). Comes at most once. */
+     * circuit ended: WSPR_ECLOSED if one of its ends wanted that, else what went wrong. Comes at
+     * most once. */
     void (*eof)(void *arg, struct vc_flow *flow, const struct err *why);
     /* After a write that answered VC_FULL: the queue is below half the soft limit. */
     void (*writable)(void *arg, struct vc_flow *flow);
@@ -239,11 +240,11 @@ bool vc_vif_is_accepting(const struct vc_vif *vif);
 void vc_vif_shutdown(struct vc_vif *vif);
 bool vc_vif_drained(const struct vc_vif *vif);
 /*
- * The connection is gone: every circuit ends with the given reason (NULL: "VIF is being closed"),
+ * The connection is gone: every circuit ends for this reason (NULL: "VIF is being closed"),
  * flows and circuits get their last notices, and nothing is called back through `ops` any more. The
  * memory goes when the last handle is closed and the last job is done. NULL is allowed.
  */
-void vc_vif_free(struct vc_vif *vif, const char *why);
+void vc_vif_free(struct vc_vif *vif, const struct err *why);
 
 unsigned vc_vif_vcs(const struct vc_vif *vif);
 int64_t vc_vif_idle_since(const struct vc_vif *vif); /* INT64_MAX while there are circuits */
@@ -363,5 +364,7 @@ struct vc *vc_flow_vc(const struct vc_flow *flow);
 uint32_t vc_flow_id(const struct vc_flow *flow);
 size_t vc_flow_queued(const struct vc_flow *flow);
 bool vc_flow_is_closed(const struct vc_flow *flow); /* eof has come or is on its way */
+/* What `eof` was told, or would be; code 0 before the end. Lives as long as the handle. */
+const struct err *vc_flow_why(const struct vc_flow *flow);
 
 #endif

@@ -7,11 +7,13 @@
 #define RPC_CALLS_CASES 14
 #define RPC_LOAD_CASES  11
 #define RPC_LIFE_CASES  17
+#define RPC_LOST_CASES  3
 #define RPC_OWN_CASES   9
 
 extern const struct tap_case rpc_calls_cases[RPC_CALLS_CASES];
 extern const struct tap_case rpc_load_cases[RPC_LOAD_CASES];
 extern const struct tap_case rpc_life_cases[RPC_LIFE_CASES];
+extern const struct tap_case rpc_lost_cases[RPC_LOST_CASES];
 extern const struct tap_case rpc_own_cases[RPC_OWN_CASES];
 
 #endif

@@ -8,6 +8,7 @@ int main(int argc, char **argv)
         TAP_SUITE("calls", rpc_calls_cases),
         TAP_SUITE("load", rpc_load_cases),
         TAP_SUITE("life", rpc_life_cases),
+        TAP_SUITE("lost", rpc_lost_cases),
         TAP_SUITE("own", rpc_own_cases),
     };
 

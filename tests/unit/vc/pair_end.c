@@ -38,7 +38,11 @@ void pair_abort_vc(struct tvc *v, const char *text)
 void pair_free_vif(struct end *e, const char *why)
 {
     struct vc_vif *vif = e->vif;
+    struct err reason = ERR_INIT;
 
     e->vif = NULL;
-    vc_vif_free(vif, why);
+    if (why != NULL)
+        err_set(&reason, WSPR_ESYS, "%s", why);
+    vc_vif_free(vif, why != NULL ? &reason : NULL);
+    err_done(&reason);
 }

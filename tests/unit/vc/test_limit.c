@@ -65,8 +65,8 @@ static void run_broken(const char *bytes, size_t len, int code, const char *what
         TAP_OK(p.end[1].fails == 1 && p.end[1].fail_code == code, "%s: %s", what,
                p.end[1].fail_text);
         TAP_IS(stats(1)->err_protocol + stats(1)->err_message_size == 1);
-        TAP_IS(p.end[1].vcs[0].closeds == 1 &&
-               strcmp(p.end[1].vcs[0].why, "VIF is being closed") == 0);
+        TAP_IS(p.end[1].vcs[0].closeds == 1 && p.end[1].vcs[0].code == code &&
+               strcmp(p.end[1].vcs[0].why, p.end[1].fail_text) == 0);
         TAP_IS(vc_vif_input(p.end[1].vif, span_of("more", 4), p.now) == WSPR_ECLOSED);
         TAP_IS(p.end[1].fails == 1 && v->closeds == 0);
         pair_done(&p);
