@@ -48,7 +48,8 @@ static const struct err_row err_table[] = {
 
 static const struct err_row *err_row_of(int code)
 {
-    static const struct err_row other = {0, ERR_SCOPE_FLOW, "other", "", "unknown error"};
+    static const struct err_row other = {0, ERR_SCOPE_FLOW, "other", VERROR "Internal",
+                                         "unknown error"};
 
     for (size_t i = 0; i < ERR_ROWS; i++) {
         if (err_table[i].code == code)
@@ -149,8 +150,11 @@ int err_set_id_text(struct err *e, const char *id, size_t id_len, const char *ms
         }
     }
     err_set_text(e, code, msg, msg_len);
-    if (e != NULL && code == WSPR_EUNKNOWN && id_len > 0)
+    if (e != NULL && code == WSPR_EUNKNOWN && id_len > 0) {
         e->id = mem_strndup(id, id_len > ERR_ID_MAX ? ERR_ID_MAX : id_len);
+        if (e->id == NULL)
+            code = e->code = WSPR_ENOMEM; /* without its id it would pass for one that has none */
+    }
     return code;
 }
 
@@ -169,7 +173,7 @@ int err_prefix(struct err *e, int code, const char *fmt, ...)
     old = *e;
     *e = ERR_INIT;
     va_start(ap, fmt);
-    err_vset(e, code != 0 ? code : old.code, fmt, ap);
+    err_vset(e, code != 0 ? code : old.code != 0 ? old.code : WSPR_EINTERNAL, fmt, ap);
     va_end(ap);
     if (e->msg != NULL) {
         const char *tail = err_text(&old);
@@ -214,7 +218,9 @@ int err_copy(struct err *dst, const struct err *src)
     dst->code = src->code;
     dst->msg = src->msg != NULL ? mem_strndup(src->msg, strlen(src->msg)) : NULL;
     dst->id = src->id != NULL ? mem_strndup(src->id, strlen(src->id)) : NULL;
-    return src->code;
+    if (src->id != NULL && dst->id == NULL)
+        dst->code = WSPR_ENOMEM; /* see err_set_id_text() */
+    return dst->code;
 }
 
 void err_done(struct err *e)

@@ -34,13 +34,15 @@ struct err {
 int err_set(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 int err_vset(struct err *e, int code, const char *fmt, va_list ap)
     __attribute__((format(printf, 3, 0)));
-/* Sets an error whose id the table does not know (any string, "" included). */
+/* Sets an error whose id the table does not know (any string, "" included). Without memory for the
+ * id it is WSPR_ENOMEM, since an error that has an id does not lose it. */
 int err_set_id(struct err *e, const char *id, const char *msg);
 /* The same for texts of known length. */
 int err_set_id_text(struct err *e, const char *id, size_t id_len, const char *msg, size_t msg_len);
 /* Like err_set with a text of known length that may hold any byte but NUL. */
 int err_set_text(struct err *e, int code, const char *text, size_t len);
-/* Puts "prefix" in front of the text. The code changes to `code` unless that is 0. */
+/* Puts "prefix" in front of the text. The code changes to `code` unless that is 0; an error always
+ * has one afterwards. */
 int err_prefix(struct err *e, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 /* Moves src into dst; src is empty afterwards. */
 void err_move(struct err *dst, struct err *src);

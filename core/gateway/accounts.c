@@ -180,6 +180,8 @@ static void batch_change(struct account_batch *b)
     if (r == 0) {
         b->replaced = b->replaced || changed > 0;
     } else {
+        if (e.code == 0)
+            err_set(&e, r, "%s", err_code_text(r));
         if (before != NULL) {
             account_state_free(b->state);
             b->state = before;

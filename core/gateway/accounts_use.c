@@ -137,6 +137,8 @@ static void making_work(void *arg)
         r = security_private_derive(m->source, security_private_public(m->source), &m->id, &m->err);
     else
         r = make_blessed(m);
+    if (r < 0 && m->err.code == 0)
+        err_set(&m->err, r, "%s", err_code_text(r));
     if (r < 0)
         err_prefix(&m->err, 0, "no identity can be made for this origin: ");
 }

@@ -84,12 +84,16 @@ static void scall_look_up(struct rpc_scall *c)
         rpc_scall_error(c, WSPR_ENOTFOUND, "ipc: dispatcher not found for %.*s", SPAN_ARG(q));
     } else if (scall_prepare(c, &e) < 0) {
         struct span q = rpc_scall_quote(c, c->request.suffix);
+        struct buf text = BUF_INIT(ERR_MSG_MAX);
         struct err named = ERR_INIT;
+        struct span said;
 
-        err_set_id_text(&named, err_id(&e), strlen(err_id(&e)), "", 0);
-        err_set(&named, named.code, "%s: name: %.*s", err_text(&e), SPAN_ARG(q));
+        buf_printf(&text, "%s: name: %.*s", err_text(&e), SPAN_ARG(q));
+        said = text.len > 0 ? buf_span(&text) : span_str(err_text(&e));
+        err_set_id_text(&named, err_id(&e), strlen(err_id(&e)), (const char *)said.p, said.len);
         rpc_scall_fail(c, &named);
         err_done(&named);
+        buf_done(&text);
     } else if (c->request.n_args != c->n_args) {
         struct span m = rpc_scall_quote(c, c->request.method),
                     q = rpc_scall_quote(c, c->request.suffix);

@@ -274,11 +274,13 @@ static void cache_size(void *object, struct rpc_scall *call, const struct vom_va
 
 /* ---- MultiGet: one value for each key that comes ---- */
 
-static void multi_get_fail(struct rpc_scall *call, const char *text)
+/* What is wrong with a key, or the deadline, has no id, as in the reference; what we lack has. */
+static void multi_get_fail(struct rpc_scall *call, int code, const char *text)
 {
+    bool ours = code == WSPR_ENOMEM || code == WSPR_ELIMIT;
     struct err e = ERR_INIT;
 
-    err_set(&e, WSPR_EUNKNOWN, "%s", text);
+    err_set(&e, ours ? code : WSPR_EUNKNOWN, "%s", text);
     rpc_scall_finish(call, NULL, 0, &e);
     err_done(&e);
 }
@@ -292,7 +294,7 @@ static int multi_get_item(void *arg, struct rpc_scall *call, const struct rpc_va
     int r = rpc_scall_item_value(call, v, &key, &e);
 
     if (r < 0) {
-        multi_get_fail(call, err_text(&e));
+        multi_get_fail(call, r, e.code != 0 ? err_text(&e) : err_code_text(r));
         err_done(&e);
         return 0;
     }
@@ -315,7 +317,7 @@ static void multi_get_end(void *arg, struct rpc_scall *call)
     const struct err *why = rpc_scall_stream_error(call);
 
     if (why != NULL)
-        multi_get_fail(call, err_text(why));
+        multi_get_fail(call, why->code, err_text(why));
     else
         rpc_scall_finish(call, NULL, 0, NULL);
 }
@@ -323,7 +325,7 @@ static void multi_get_end(void *arg, struct rpc_scall *call)
 /* The deadline ends the wait for another key. */
 static void multi_get_expired(void *arg, struct rpc_scall *call)
 {
-    multi_get_fail(call, "deadline exceeded");
+    multi_get_fail(call, WSPR_ETIMEOUT, "deadline exceeded");
 }
 
 static void multi_get_gone(void *arg, struct rpc_scall *call)

@@ -115,6 +115,31 @@ static void error_once(void *arg)
     err_done(&e);
 }
 
+/* An id is kept, or it is that of an error of ours. */
+static void id_once(void *arg)
+{
+    struct err e = ERR_INIT, f = ERR_INIT;
+
+    err_set_id(&e, "MyCustomError", "text");
+    TAP_OK(strcmp(err_id(&e), "MyCustomError") == 0 || e.code == WSPR_ENOMEM, "%s", err_id(&e));
+    err_copy(&f, &e);
+    TAP_OK(strcmp(err_id(&f), "MyCustomError") == 0 || f.code == WSPR_ENOMEM, "%s", err_id(&f));
+    TAP_IS(err_id(&e)[0] != '\0' && err_id(&f)[0] != '\0');
+    err_done(&e);
+    err_done(&f);
+}
+
+static void errors_have_ids(void)
+{
+    struct err e = ERR_INIT;
+
+    TAP_IS(failmalloc_each(id_once, NULL, 100) > 3);
+    TAP_IS(err_prefix(&e, 0, "nobody said what: ") == WSPR_EINTERNAL);
+    err_done(&e);
+    TAP_IS(strcmp(err_code_id(-1), "veyron2/verror.Internal") == 0);
+    TAP_IS(strcmp(err_code_id(WSPR_EUNKNOWN), "") == 0);
+}
+
 static void errors_survive_lack_of_memory(void)
 {
     TAP_IS(failmalloc_each(error_once, NULL, 100) > 2);
@@ -186,6 +211,7 @@ static const struct tap_case base_cases[] = {
     {"arena wipes", arena_wipes},
     {"errors carry text and id", errors_carry_text_and_id},
     {"errors survive lack of memory", errors_survive_lack_of_memory},
+    {"errors have ids", errors_have_ids},
     {"hash is SipHash-2-4", hash_is_siphash},
     {"text forms", text_forms},
     {"list order", list_order},
