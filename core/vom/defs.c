@@ -9,7 +9,10 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stdlib.h>
 
+#include "base/unicode.h"
+#include "base/utf8.h"
 #include "vom/internal.h"
 #include "vom/wiretypes.h"
 
@@ -258,6 +261,48 @@ static int resolve_ref(struct resolve *rs, uint64_t id, const struct vom_type **
     return 0;
 }
 
+/* The name as JSON has it is the same but for the first character, which is in lower case there. */
+static int compare_names(const void *a, const void *b)
+{
+    const struct vom_field *f = a, *g = b;
+    uint8_t buf[2][8];
+    struct span name[2] = {f->name, g->name}, first[2];
+    int c;
+
+    for (int i = 0; i < 2; i++) {
+        uint32_t rune;
+        size_t n = utf8_decode(name[i].p, name[i].len, &rune);
+
+        first[i] = span_of(name[i].p, n);
+        if (n > 1 || rune < 0x80)
+            first[i] = span_of(buf[i], utf8_encode(unicode_lower(rune), buf[i]));
+        name[i] = span_of(name[i].p + n, name[i].len - n);
+    }
+    c = span_compare(first[0], first[1]);
+    return c != 0 ? c : span_compare(name[0], name[1]);
+}
+
+/* Whether names of fields are unambiguous in JSON, in time that no choice of names can spoil. */
+static int fields_check(struct resolve *rs, struct vom_type *t)
+{
+    size_t size = t->n_fields * sizeof *t->fields;
+    struct vom_field few[16], *sorted = few;
+
+    if (t->n_fields < 2)
+        return 0;
+    if (size > sizeof few)
+        sorted = malloc(size);
+    if (sorted == NULL)
+        return err_set(rs->err, WSPR_ENOMEM, "out of memory");
+    memcpy(sorted, t->fields, size);
+    qsort(sorted, t->n_fields, sizeof *sorted, compare_names);
+    for (uint32_t i = 1; i < t->n_fields && !t->ambiguous; i++)
+        t->ambiguous = compare_names(&sorted[i - 1], &sorted[i]) == 0;
+    if (sorted != few)
+        free(sorted);
+    return 0;
+}
+
 static int resolve_fields(struct resolve *rs, struct vom_def *def)
 {
     const struct vom_wiredef *w = def->shape;
@@ -282,7 +327,7 @@ static int resolve_fields(struct resolve *rs, struct vom_def *def)
     }
     def->shell.fields = fields;
     def->shell.n_fields = w->n_fields;
-    return 0;
+    return fields_check(rs, &def->shell);
 }
 
 static int resolve_fill(struct resolve *rs, struct vom_def *def)

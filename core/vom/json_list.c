@@ -2,6 +2,10 @@
 #include "config.h"
 #include "vom/json_conv.h"
 
+#include <string.h>
+
+#include "vom/members.h"
+
 /* A comma between elements. */
 static int list_comma(struct vom_json_conv *c)
 {
@@ -139,18 +143,63 @@ static int map_key(struct vom_json_conv *c, const struct vom_type *t)
     return r;
 }
 
-static int map_entry(struct vom_json_conv *c, const struct vom_type *t)
+static int map_entry(struct vom_json_conv *c, const struct vom_type *t, struct vom_members *m)
 {
+    size_t begin = c->out->len;
     int r = map_key(c, t->key);
 
+    vom_members_add(m, begin, c->out);
     if (r == 0)
         r = vom_json_expect(c, VOM_TOKEN_COLON, "expected ':' between key and value. Found '",
                             false, "'");
     return r < 0 ? r : vom_json_conv_value(c, t->elem);
 }
 
+static int map_entries(struct vom_json_conv *c, const struct vom_type *t, uint32_t n,
+                       struct vom_members *m)
+{
+    int r = 0;
+
+    for (uint32_t i = 0; r == 0 && i < n; i++) {
+        r = vom_json_peek(c);
+        if (r == 0 && c->token.kind == VOM_TOKEN_OBJECT_END) {
+            vom_json_late(c, "EOF"); /* a comma behind the last entry: the count is too high */
+            break;
+        }
+        if (r == 0)
+            r = map_entry(c, t, m);
+        if (r == 0 && i + 1 < n)
+            r = list_comma(c);
+    }
+    return r;
+}
+
+/* Of a key that comes again the last value counts: the count in front of the entries is mended. */
+static int map_dedupe(struct vom_json_conv *c, struct vom_members *m, size_t count_at)
+{
+    int64_t n = vom_members_dedupe(m, c->out);
+    size_t end = c->out->len, fresh;
+    uint8_t *p;
+
+    if (n < 0)
+        return err_set(c->e, (int)n, "%s", err_code_text((int)n));
+    if (n == m->n || buf_error(c->out) != 0)
+        return 0;
+    vom_put_uint(c->out, (uint64_t)n);
+    if (buf_error(c->out) != 0)
+        return 0; /* told by who looks at the output */
+    p = buf_data(c->out);
+    fresh = c->out->len - end; /* as long as the old one, or shorter */
+    memcpy(p + count_at, p + end, fresh);
+    memmove(p + count_at + fresh, p + m->base, end - m->base);
+    buf_truncate(c->out, count_at + fresh + end - m->base);
+    return 0;
+}
+
 int vom_json_conv_map(struct vom_json_conv *c, const struct vom_type *t)
 {
+    size_t count_at = c->out->len;
+    struct vom_members m;
     uint32_t n;
     int r;
 
@@ -160,19 +209,15 @@ int vom_json_conv_map(struct vom_json_conv *c, const struct vom_type *t)
     if (r < 0)
         return r;
     vom_put_uint(c->out, n);
-    for (uint32_t i = 0; i < n; i++) {
-        r = vom_json_peek(c);
-        if (r == 0 && c->token.kind == VOM_TOKEN_OBJECT_END) {
-            vom_json_late(c, "EOF"); /* a comma behind the last entry: the count is too high */
-            break;
-        }
-        if (r == 0)
-            r = map_entry(c, t);
-        if (r == 0 && i + 1 < n)
-            r = list_comma(c);
-        if (r < 0)
-            return r;
-    }
+    r = vom_members_init(&m, n, c->out);
+    if (r < 0)
+        return err_set(c->e, r, "%s", err_code_text(r));
+    r = map_entries(c, t, n, &m);
+    if (r == 0)
+        r = map_dedupe(c, &m, count_at);
+    vom_members_done(&m);
+    if (r < 0)
+        return r;
     c->zero = n == 0;
     return vom_json_expect(c, VOM_TOKEN_OBJECT_END, "expected object terminator '}'. Saw '", false,
                            "'");

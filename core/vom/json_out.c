@@ -15,6 +15,7 @@
 #include "json/number.h"
 #include "json/writer.h"
 #include "vom/internal.h"
+#include "vom/members.h"
 #include "vom/ptrmap.h"
 
 struct json_out {
@@ -150,6 +151,13 @@ void vom_json_field_name(struct buf *out, struct span name)
     buf_append(out, name.p + n, name.len - n);
 }
 
+/* Members would have the same name: what of the value could the reader believe? */
+static int out_ambiguous(const struct json_out *o, const struct vom_type *t)
+{
+    return err_set(o->e, WSPR_EINVAL, "fields of the type %.*s have the same name in JSON",
+                   (int)(t->name.len < 256 ? t->name.len : 256), (const char *)t->name.p);
+}
+
 static void out_field_name(struct json_out *o, const struct vom_type *t, uint32_t i)
 {
     size_t begin;
@@ -208,11 +216,31 @@ static int out_list(struct json_out *o, const struct vom_value *v, unsigned dept
     return r;
 }
 
-static int out_map(struct json_out *o, const struct vom_value *v, unsigned depth)
+/* Begins a map of n members. */
+static int out_members(struct json_out *o, struct vom_members *m, size_t n)
 {
-    int r = 0;
+    int r;
 
     buf_u8(o->out, '{');
+    r = vom_members_init(m, n, o->out);
+    return r < 0 ? err_set(o->e, r, "%s", err_code_text(r)) : 0;
+}
+
+/* Ends it: of keys that have the same text the last one counts. */
+static int out_members_end(struct json_out *o, struct vom_members *m, int r)
+{
+    int64_t n = r == 0 ? vom_members_dedupe(m, o->out) : 0;
+
+    vom_members_done(m);
+    buf_u8(o->out, '}');
+    return n < 0 ? err_set(o->e, (int)n, "%s", err_code_text((int)n)) : r;
+}
+
+static int out_map(struct json_out *o, const struct vom_value *v, unsigned depth)
+{
+    struct vom_members m;
+    int r = out_members(o, &m, v->n);
+
     for (size_t i = 0; r == 0 && i < v->n; i++) {
         struct vom_value key = vom_value_key(v, i), elem = vom_value_elem(v, i);
         size_t begin;
@@ -223,11 +251,11 @@ static int out_map(struct json_out *o, const struct vom_value *v, unsigned depth
         r = out_value(o, &key, depth);
         if (r == 0)
             r = out_key_end(o, v->type->key, begin);
+        vom_members_add(&m, begin, o->out);
         if (r == 0)
             r = out_value(o, &elem, depth);
     }
-    buf_u8(o->out, '}');
-    return r;
+    return out_members_end(o, &m, r);
 }
 
 static int out_struct(struct json_out *o, const struct vom_value *v, unsigned depth)
@@ -236,6 +264,8 @@ static int out_struct(struct json_out *o, const struct vom_value *v, unsigned de
 
     if (out_is_complex(v->type))
         return out_unsupported(o, v->type);
+    if (v->type->ambiguous)
+        return out_ambiguous(o, v->type);
     buf_u8(o->out, '{');
     for (uint32_t i = 0; r == 0 && i < v->type->n_fields; i++) {
         struct vom_value field = vom_value_at(v, i);
@@ -345,10 +375,11 @@ static int next_map(struct json_out *o, struct vom_reader *r, const struct vom_t
 {
     size_t n;
     int e = vom_read_count(r, t, &n);
+    struct vom_members m;
 
     if (e < 0)
         return e;
-    buf_u8(o->out, '{');
+    e = out_members(o, &m, n);
     for (size_t i = 0; e == 0 && i < n; i++) {
         size_t begin;
 
@@ -358,11 +389,11 @@ static int next_map(struct json_out *o, struct vom_reader *r, const struct vom_t
         e = out_next(o, r, t->key);
         if (e == 0)
             e = out_key_end(o, t->key, begin);
+        vom_members_add(&m, begin, o->out);
         if (e == 0)
             e = out_next(o, r, t->elem);
     }
-    buf_u8(o->out, '}');
-    return e;
+    return out_members_end(o, &m, e);
 }
 
 /* The zero fields from *next up to (not including) the one with the index. */
@@ -387,6 +418,8 @@ static int next_struct(struct json_out *o, struct vom_reader *r, const struct vo
 
     if (out_is_complex(t))
         return out_unsupported(o, t);
+    if (t->ambiguous)
+        return out_ambiguous(o, t);
     buf_u8(o->out, '{');
     while ((e = vom_read_field(r, t, &index)) > 0) {
         e = next_zeros(o, r, t, &next, (uint32_t)index);

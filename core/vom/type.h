@@ -56,6 +56,7 @@ struct vom_type {
     uint8_t fixed; /* static: never copied */
     uint8_t
         empty; /* values take no bytes; set by the resolver of definitions, see vom_type_is_empty */
+    uint8_t ambiguous; /* two fields have one name in JSON; set by the resolver of definitions */
     uint32_t n_fields;
     uint32_t n_tags;
     struct span name;               /* full wire name, empty for unnamed types */

@@ -5,8 +5,8 @@
 #include "tap.h"
 
 #define VOM_JSON_VECTORS_CASES 2
-#define VOM_JSON_IN_CASES      10
-#define VOM_JSON_OUT_CASES     8
+#define VOM_JSON_IN_CASES      11
+#define VOM_JSON_OUT_CASES     9
 
 extern const struct tap_case vom_json_vectors_cases[VOM_JSON_VECTORS_CASES];
 extern const struct tap_case vom_json_in_cases[VOM_JSON_IN_CASES];

@@ -121,6 +121,33 @@ static void members_in_any_order(void)
                 "0}, \"k\": [{\"z\": [1]}], \"l\": [], \"m\": true}");
 }
 
+/* Of a key that comes again the last value counts, on the wire too. */
+static void keys_go_out_once(void)
+{
+    static const unsigned sizes[] = {20000, 1000, 100, 61};
+    struct buf text = BUF_INIT(1 << 20);
+
+    converts_to("map from (string) to (int32)", "{\"a\":1,\"b\":2,\"a\":3}",
+                "{\"b\": 2, \"a\": 3}");
+    is_canonical("map from (string) to (int32)", "{\"a\":1,\"b\":2,\"a\":3}");
+    is_canonical("map from (string) to (int32)", "{\"a\":1,\"\\u0061\":3,\"\":1,\"\":2}");
+    is_canonical("map from (int32) to (bool)", "{\"7\":true,\"-7\":true,\"007\":false}");
+    is_canonical("interface", "{\"a\":{\"x\":1,\"x\":[{\"y\":1,\"y\":{}}]},\"a\":[{\"x\":1,"
+                              "\"x\":2}],\"z\":null}");
+    /* The count gets shorter, or stays as long. */
+    for (size_t k = 0; k < sizeof sizes / sizeof sizes[0]; k++) {
+        unsigned n = sizes[k], different = n > 1000 ? 200 : 60;
+
+        buf_reset(&text);
+        for (unsigned i = 0; i < n; i++)
+            buf_printf(&text, "%s\"k%u\":%u", i > 0 ? "," : "{", i * 7 % different, i);
+        buf_u8(&text, '}');
+        is_canonical("interface", buf_cstr(&text));
+        is_canonical("map from (string) to (int32)", buf_cstr(&text));
+    }
+    buf_done(&text);
+}
+
 static void zero_fields_are_left_out(void)
 {
     static const char *const zeros[] = {
@@ -407,6 +434,7 @@ static void survives_lack_of_memory(void)
 
 const struct tap_case vom_json_in_cases[VOM_JSON_IN_CASES] = {
     {"members in any order", members_in_any_order},
+    {"keys go out once", keys_go_out_once},
     {"zero fields are left out", zero_fields_are_left_out},
     {"names of members", names_of_members},
     {"text is lax and complete", text_is_lax_and_complete},

@@ -121,6 +121,65 @@ static void names_and_keys_are_quoted(void)
     arena_done(&a);
 }
 
+/* A map of so many keys "k0" to "k<n-1>", in an order of its own, each twice; the second counts. */
+static void many_keys(struct arena *a, size_t n)
+{
+    struct buf out = BUF_INIT(1 << 20), blob = BUF_INIT(1 << 20), want = BUF_INIT(1 << 20);
+    struct vom_value v;
+
+    TAP_IS(vom_value_new_map(a, notation_type(a, "map from (string) to (int32)"), 2 * n, &v) == 0);
+    for (size_t i = 0; i < 2 * n; i++) {
+        char key[16];
+        size_t len = (size_t)snprintf(key, sizeof key, "k%zu", i * 7 % n);
+
+        vom_value_put(&v, i, vom_value_span(&vom_type_string, arena_copy(a, span_of(key, len))),
+                      vom_value_int(&vom_type_int32, (int64_t)i));
+        if (i >= n)
+            buf_printf(&want, "%s\"%s\": %zu", i > n ? ", " : "{", key, i);
+    }
+    buf_u8(&want, '}');
+    TAP_IS(vom_encode(&blob, &v, NULL) == 0 && print_blob(&out, buf_span(&blob), NULL) == 0);
+    TAP_OK(span_equal(buf_span(&out), buf_span(&want)), "%.*s", SPAN_ARG(buf_span(&out)));
+    buf_done(&out);
+    buf_done(&blob);
+    buf_done(&want);
+}
+
+/* Of keys, the last one counts; structs that cannot be told apart have no text. */
+static void each_name_once(void)
+{
+    static const char *const structs[] = {"struct {A bool; B bool; a bool}",
+                                          "struct {A bool; A string}",
+                                          "struct {\xc3\x89 bool; \xc3\xa9 bool}"};
+    static const char *const keys[] = {"a", "b", "a", "", "b", ""};
+    struct arena a = NOTATION_ARENA;
+    struct err e = ERR_INIT;
+    struct vom_value v;
+
+    TAP_IS(vom_value_new_map(&a, notation_type(&a, "map from (string) to (int32)"), 6, &v) == 0);
+    for (size_t i = 0; i < 6; i++)
+        vom_value_put(&v, i, vom_value_str(keys[i]), vom_value_int(&vom_type_int32, (int64_t)i));
+    value_prints(&v, "{\"a\": 2, \"b\": 4, \"\": 5}");
+    v.n = 5;
+    value_prints(&v, "{\"a\": 2, \"\": 3, \"b\": 4}");
+    many_keys(&a, 5);
+    many_keys(&a, 100);
+    many_keys(&a, 1000);
+    for (size_t i = 0; i < sizeof structs / sizeof structs[0]; i++) {
+        struct buf blob = BUF_INIT(1000), out = BUF_INIT(1000);
+
+        v = vom_value_zero(notation_type(&a, structs[i]));
+        TAP_IS(vom_encode(&blob, &v, NULL) == 0);
+        TAP_OK(print_blob(&out, buf_span(&blob), &e) == WSPR_EINVAL && out.len == 0, "%s: %.*s",
+               structs[i], SPAN_ARG(buf_span(&out)));
+        TAP_OK(strstr(err_text(&e), "have the same name") != NULL, "%s", err_text(&e));
+        err_done(&e);
+        buf_done(&blob);
+        buf_done(&out);
+    }
+    arena_done(&a);
+}
+
 static void only_trees(void)
 {
     struct arena a = NOTATION_ARENA;
@@ -309,6 +368,7 @@ const struct tap_case vom_json_out_cases[VOM_JSON_OUT_CASES] = {
     {"text is valid JSON", text_is_valid_json},
     {"omitted fields are zeros", omitted_fields_are_zeros},
     {"names and keys are quoted", names_and_keys_are_quoted},
+    {"each name once", each_name_once},
     {"only trees", only_trees},
     {"long zeros stop at the limit", long_zeros_stop_at_the_limit},
     {"message cut at each byte", message_cut_at_each_byte},
