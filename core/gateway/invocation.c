@@ -110,13 +110,13 @@ static void inv_finish(struct rpc_scall *call, struct wspr_invocation *inv,
     err_done(&why);
 }
 
-/* Ends it without an answer of the page. */
-static void inv_over(struct wspr_invocation *inv, int why)
+/* Ends it without an answer of the page. A caller that is still there gets the error (else NULL).
+ */
+static void inv_over(struct wspr_invocation *inv, int why, const struct err *error)
 {
     struct wspr_server *server = inv->server;
     struct rpc_scall *call = inv->call;
     struct wspr_conn *conn = server->conn;
-    struct err e = ERR_INIT;
 
     if (inv->pipe != NULL)
         inv_tell_end(inv);
@@ -126,22 +126,22 @@ static void inv_over(struct wspr_invocation *inv, int why)
         conn->busy++;
     if (server->ops.gone != NULL)
         server->ops.gone(server->arg, inv, why);
-    if (why == WSPR_EABORTED) {
-        err_set(&e, WSPR_EABORTED, "timeout");
-        inv_finish(call, inv, NULL, &e);
-        err_done(&e);
-    } else {
+    if (error != NULL)
+        inv_finish(call, inv, NULL, error);
+    else
         rpc_scall_finish(call, NULL, 0, NULL);
-    }
     if (conn != NULL)
         gateway_conn_leave(conn);
 }
 
 void gateway_invocation_abort_all(struct wspr_server *server)
 {
+    struct err e = ERR_INIT;
+
+    err_set(&e, WSPR_EABORTED, "timeout");
     while (!list_empty(&server->invocations))
-        inv_over(LIST_OBJECT(server->invocations.next, struct wspr_invocation, node),
-                 WSPR_EABORTED);
+        inv_over(LIST_OBJECT(server->invocations.next, struct wspr_invocation, node), e.code, &e);
+    err_done(&e);
 }
 
 void gateway_invocation_reap(struct wspr_server *server)
@@ -150,7 +150,7 @@ void gateway_invocation_reap(struct wspr_server *server)
         struct wspr_invocation *inv = LIST_OBJECT(node, struct wspr_invocation, node);
 
         if (inv->lost)
-            inv_over(inv, WSPR_ECANCELED);
+            inv_over(inv, WSPR_ECANCELED, NULL);
     }
 }
 
@@ -197,7 +197,24 @@ static void inv_gone(void *arg, struct rpc_scall *call)
     struct wspr_invocation *inv = arg;
 
     if (!inv->dead)
-        inv_over(inv, WSPR_ECANCELED);
+        inv_over(inv, WSPR_ECANCELED, NULL);
+}
+
+/*
+ * The deadline that the caller told. Its own end of the call is at the same time; one that does not
+ * hang up has no right to the memory of page and gateway either. (The reference waits: spec:
+ * websocket 10.)
+ */
+static void inv_expired(void *arg, struct rpc_scall *call)
+{
+    struct wspr_invocation *inv = arg;
+    struct err e = ERR_INIT;
+
+    if (inv->dead)
+        return;
+    err_set(&e, WSPR_ETIMEOUT, "deadline exceeded");
+    inv_over(inv, WSPR_ECANCELED, &e);
+    err_done(&e);
 }
 
 static void inv_writable(void *arg, struct rpc_scall *call)
@@ -215,6 +232,7 @@ static const struct rpc_scall_ops inv_ops = {
     .item = inv_item,
     .end = inv_end,
     .gone = inv_gone,
+    .expired = inv_expired,
     .writable = inv_writable,
 };
 

@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "rpc/call_private.h"
 #include "rpc/resolve.h"
 #include "serve_tests.h"
 #include "serving.h"
+#include "vom/wiretypes.h"
 
 static struct page *const a = &serving.a, *const b = &serving.b;
 
@@ -271,6 +273,45 @@ static void test_deadline_of_the_caller(void)
     serving_end();
 }
 
+/*
+ * A caller that tells a deadline and does not keep to it itself: the call ends for the page and for
+ * the caller, and nothing of it is left.
+ */
+static void deadline_is_kept(const char *method, bool streaming)
+{
+    static const char *const one[] = {"x"};
+    const struct rpc_call_opts opts = {
+        .timeout = RPC_NO_TIMEOUT, .n_results = RPC_ANY_RESULTS, .streaming = streaming};
+    struct serving_how how = {.path = "/ws?extras=cancel"};
+    struct span id = span_str(""), text = id;
+    struct tcall t;
+
+    serving_begin(&how);
+    serving_native(&t, "", method, one, 1, &opts);
+    t.call->sent_timeout = 300 * CLOCK_MS; /* the request is not written yet */
+    serving_expect_invoke(0, streaming ? "flow" : "pick", "[\"x\"]", "");
+    serving_expect_end(0);
+    page_expect_reply(a, 0, WSPR_RESPONSE_CANCEL, "null");
+    if (serving_native_done(&t)) {
+        TAP_OK(t.err.code == 0 && t.n_results == 2, "%s, %u results", tcall_error(&t), t.n_results);
+        TAP_IS(t.n_results == 2 && vom_verror_get(&t.results[1], &id, &text) == 1);
+        TAP_OK(span_equal_str(id, BAD_PROTOCOL) && span_equal_str(text, "deadline exceeded"),
+               "%.*s: %.*s", SPAN_ARG(id), SPAN_ARG(text));
+    }
+    tcall_done(&t);
+    wait_idle();
+    serving_reply(0, "{\"results\":[\"late\"]}");
+    page_expect_silence(a);
+    TAP_IS(serving_stats()->invocations_lost == 1 && serving_stats()->flows == 0);
+    serving_end();
+}
+
+static void test_deadline_that_was_told(void)
+{
+    deadline_is_kept("Pick", false);
+    deadline_is_kept("Flow", true);
+}
+
 /* The gateway stops with callers that wait and requests that are under way. */
 static void test_gateway_stops(void)
 {
@@ -302,6 +343,7 @@ static const struct tap_case cases[] = {
     {"a stop, and the page is told", test_stop_told},
     {"what a page asks for", test_extras},
     {"the caller's deadline", test_deadline_of_the_caller},
+    {"a deadline that was told", test_deadline_that_was_told},
     {"the gateway stops", test_gateway_stops},
 };
 
