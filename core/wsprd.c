@@ -146,8 +146,9 @@ static void stop(struct daemon *d)
 }
 
 /*
- * Reads the configuration again and loads the plugins anew that are other ones now; everything else
- * stays as it was at the start. What is wrong with the file leaves all as it is.
+ * Reads the configuration again, loads the plugins anew that are other ones now, and the files of
+ * TLS; everything else stays as it was at the start. What is wrong with the configuration leaves
+ * all as it is.
  */
 static void reload(struct daemon *d)
 {
@@ -169,6 +170,7 @@ static void reload(struct daemon *d)
     failed = gateway_reload(d->gateway, config.path != NULL ? &config : NULL);
     if (failed > 0)
         log_write(&d->log, LOG_LEVEL_WARN, "wsprd", "%u plugins could not be loaded anew", failed);
+    gateway_reload_tls(d->gateway, settings.tls_cert, settings.tls_key);
     config_file_done(&config);
 }
 

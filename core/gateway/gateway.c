@@ -181,17 +181,43 @@ static int take_policies(struct gateway *gw, const struct gateway_opts *opts, st
     return r < 0 ? err_prefix(err, 0, "allowed-origins: ") : 0;
 }
 
-static int take_tls(struct gateway *gw, const struct gateway_opts *opts, struct err *err)
+/* *ret_tls is NULL if neither is named. */
+static int read_tls(const char *cert_file, const char *key_file, struct loop_tls **ret_tls,
+                    struct err *err)
 {
-    bool cert = opts->tls_cert != NULL && opts->tls_cert[0] != '\0';
-    bool key = opts->tls_key != NULL && opts->tls_key[0] != '\0';
+    bool cert = cert_file != NULL && cert_file[0] != '\0';
+    bool key = key_file != NULL && key_file[0] != '\0';
 
+    *ret_tls = NULL;
     if (!cert && !key)
         return 0;
     if (!cert || !key)
         return err_set(err, WSPR_EINVAL, "tls-cert and tls-key belong together: %s is missing",
                        cert ? "tls-key" : "tls-cert");
-    return loop_tls_new(opts->tls_cert, opts->tls_key, &gw->tls, err);
+    return loop_tls_new(cert_file, key_file, ret_tls, err);
+}
+
+int gateway_reload_tls(struct gateway *gw, const char *cert_file, const char *key_file)
+{
+    struct loop_tls *fresh;
+    struct err e = ERR_INIT;
+    int r;
+
+    if (gw->tls == NULL)
+        return 0;
+    r = read_tls(cert_file, key_file, &fresh, &e);
+    if (r == 0 && fresh == NULL)
+        r = err_set(&e, WSPR_EINVAL, "tls-cert and tls-key are missing");
+    if (r == 0) {
+        loop_tls_unref(gw->tls); /* connections that stand have references of their own */
+        gw->tls = fresh;
+        log_write(gw->log, LOG_LEVEL_INFO, "gateway", "the certificate is read anew");
+    } else {
+        log_write(gw->log, LOG_LEVEL_ERROR, "gateway", "the certificate stays as it is: %s",
+                  err_text(&e));
+    }
+    err_done(&e);
+    return r;
 }
 
 /* A broken plugin that is optional costs its own types, and a line in the log. */
@@ -259,7 +285,7 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     if (r == 0)
         r = take_policies(gw, opts, err);
     if (r == 0)
-        r = take_tls(gw, opts, err);
+        r = read_tls(opts->tls_cert, opts->tls_key, &gw->tls, err);
     if (r == 0)
         r = load_plugins(gw, opts, err);
     if (r < 0) {

@@ -121,6 +121,11 @@ int gateway_plugin_reload(struct gateway *gw, const char *name, const struct con
                           struct err *err);
 /* The same for every plugin whose file or section changed; logs each. How many failed. */
 unsigned gateway_reload(struct gateway *gw, const struct config_file *config);
+/*
+ * Reads the certificate and its key anew, for connections that come from now on, and logs it. After
+ * an error those from before stay. Does nothing if the gateway began without TLS.
+ */
+int gateway_reload_tls(struct gateway *gw, const char *cert_file, const char *key_file);
 /* The address that the listener has. */
 const struct loop_addr *gateway_addr(const struct gateway *gw);
 uint16_t gateway_port(const struct gateway *gw);

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "rig.h"
@@ -260,6 +261,107 @@ static void test_no_tls(void)
     free(answer);
 }
 
+/* ---- the files anew ---- */
+
+static unsigned count_logged(struct rig_wsprd *w, const char *what)
+{
+    char *out = child_output(&w->child);
+    unsigned n = 0;
+
+    for (const char *at = out; at != NULL && (at = strstr(at, what)) != NULL; at++)
+        n++;
+    free(out);
+    return n;
+}
+
+/* SIGHUP, until the log has the n-th line of it. */
+static bool hang_up(struct rig_wsprd *w, const char *what, unsigned n)
+{
+    long long until = child_now_ms() + RIG_TIMEOUT_MS;
+
+    kill(w->child.pid, SIGHUP);
+    while (count_logged(w, what) < n && child_alive(&w->child) && child_now_ms() < until)
+        poll(NULL, 0, 20);
+    TAP_OK(count_logged(w, what) == n, "\"%s\" is there %u times, not %u", what,
+           count_logged(w, what), n);
+    return count_logged(w, what) == n;
+}
+
+static bool copy_file(const char *from, const char *to)
+{
+    struct buf b = BUF_INIT(1 << 16);
+    FILE *f = fopen(from, "r");
+    bool ok;
+
+    while (f != NULL && buf_reserve(&b, 4096) != NULL) {
+        size_t n = fread(buf_data(&b) + b.len, 1, 4096, f);
+
+        if (n == 0)
+            break;
+        buf_commit(&b, n);
+    }
+    if (f != NULL)
+        fclose(f);
+    f = fopen(to, "w");
+    ok = f != NULL && fwrite(buf_data(&b), 1, b.len, f) == b.len;
+    if (f != NULL)
+        ok = fclose(f) == 0 && ok;
+    buf_done(&b);
+    return ok;
+}
+
+/* Whether a connection that begins now sees the certificate in this file. */
+static bool shows(struct rig_wsprd *w, const char *file)
+{
+    struct tls_bridge_opts opts = {.to = w->port, .cert_file = file};
+    char agreed[256];
+
+    return tls_try(&opts, agreed, sizeof agreed) == 0;
+}
+
+/* New connections see a new certificate; those that stand go on, and what is bad counts nothing. */
+static void test_anew(void)
+{
+    static const char read_anew[] = "the certificate is read anew";
+    static const char stays[] = "the certificate stays as it is: ";
+    char now[4200], now_key[4200], first[4200], args[2][4400];
+    struct tls_bridge to;
+    struct rig_wsprd w;
+    struct wspeer p, q;
+
+    need_files();
+    child_file(now, sizeof now, "now.pem");
+    child_file(now_key, sizeof now_key, "now.key");
+    child_file(first, sizeof first, "first.pem");
+    TAP_IS(tls_make_files(HOST, now, now_key) && copy_file(now, first));
+    snprintf(args[0], sizeof args[0], "-tls-cert=%s", now);
+    snprintf(args[1], sizeof args[1], "-tls-key=%s", now_key);
+    if (!rig_wsprd_start(&w, NULL,
+                         (const char *const[]){"-v=1", args[0], args[1],
+                                               "-allowed-origins=" ORIGIN ",local", NULL}) ||
+        !tls_bridge_start(&to, &(struct tls_bridge_opts){.to = w.port, .cert_file = now})) {
+        TAP_OK(0, "wsprd does not start");
+        return;
+    }
+    open_page(&p, to.port);
+    TAP_IS(shows(&w, first));
+    /* A key that belongs to another certificate, no certificate, no key. */
+    TAP_IS(copy_file(cert, now) && hang_up(&w, stays, 1) && shows(&w, first));
+    TAP_IS(truncate(now, 0) == 0 && hang_up(&w, stays, 2) && shows(&w, first));
+    TAP_IS(copy_file(first, now) && chmod(now_key, 0604) == 0 && hang_up(&w, stays, 3));
+    TAP_IS(chmod(now_key, 0600) == 0 && shows(&w, first) && count_logged(&w, read_anew) == 0);
+    TAP_IS(tls_make_files(HOST, now, now_key) && hang_up(&w, read_anew, 1));
+    TAP_IS(shows(&w, now) && !shows(&w, first));
+    ask(&p, 100000);
+    if (open_page(&q, to.port))
+        ask(&q, 100000);
+    TAP_IS(count_logged(&w, stays) == 3);
+    wspeer_close(&p);
+    wspeer_close(&q);
+    tls_bridge_stop(&to);
+    TAP_IS(rig_wsprd_stop(&w));
+}
+
 /* ---- Host and Origin ---- */
 
 static int status_of(const char *host, const char *origin)
@@ -322,6 +424,7 @@ int main(int argc, char **argv)
         {"pages", test_pages},
         {"handshakes", test_handshakes},
         {"without TLS", test_no_tls},
+        {"the files anew", test_anew},
         {"Host and Origin", test_hosts},
         {"ends well", test_end},
     };
