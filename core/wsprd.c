@@ -203,6 +203,7 @@ static int start_runtime(struct daemon *d, struct err *err)
         .offload = d->offload,
         .log = &d->log,
         .legacy_peers = d->settings.legacy_peers,
+        .placeholders = d->settings.test_identities,
         .tcp_only = d->settings.tcp_only,
         .limits = {.peer_timeout = d->settings.peer_timeout,
                    .vc_idle = d->settings.circuit_idle,

@@ -50,7 +50,7 @@ static void limits_complete(struct rpc_limits *l)
         l->peer_timeout = d->peer_timeout;
 }
 
-static struct vc_pool *runtime_pool(const struct rpc_limits *l)
+static struct vc_pool *runtime_pool(const struct rpc_limits *l, bool placeholders)
 {
     struct vc_limits limits;
     uint8_t key[16];
@@ -59,6 +59,7 @@ static struct vc_pool *runtime_pool(const struct rpc_limits *l)
     limits.flows = l->flows_per_vc;
     limits.queue_hard = l->queue_max;
     limits.handshake_timeout = l->handshake_timeout;
+    limits.identity_flags = placeholders ? SECURITY_ALLOW_PLACEHOLDERS : 0;
     if (gnutls_rnd(GNUTLS_RND_NONCE, key, sizeof key) < 0)
         return NULL;
     return vc_pool_new(&limits, key);
@@ -172,7 +173,7 @@ int rpc_runtime_new(const struct rpc_runtime_opts *opts, struct rpc_runtime **re
     r = vc_tls_new(opts->legacy_peers, &rt->tls, err);
     if (r < 0)
         goto out;
-    rt->pool = runtime_pool(&rt->limits);
+    rt->pool = runtime_pool(&rt->limits, opts->placeholders);
     rt->client = rpc_client_new(rt);
     if (rt->pool == NULL || rt->client == NULL) {
         r = err_set(err, WSPR_ENOMEM, "out of memory");

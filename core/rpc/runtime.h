@@ -52,6 +52,7 @@ struct rpc_runtime_opts {
     struct security_trust *trust;      /* referenced */
     const struct log *log;             /* borrowed */
     bool legacy_peers;
+    bool placeholders;        /* accept peers with identities of spec: security 14 (tests) */
     bool tcp_only;            /* reach servers of our own over TCP, too (tests) */
     struct rpc_limits limits; /* zeros: defaults */
 };

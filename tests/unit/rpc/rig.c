@@ -93,6 +93,7 @@ void rig_init(struct rig *r, const struct rig_opts *opts)
         .limits = opts->limits,
         .legacy_peers = opts->legacy_peers,
         .tcp_only = opts->tcp_only,
+        .placeholders = opts->placeholders,
     };
 
     *r = (struct rig){.log = {getenv("RPC_TEST_LOG") != NULL ? 2 : -1, LOG_LEVEL_DEBUG}};

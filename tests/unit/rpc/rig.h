@@ -34,6 +34,7 @@ struct rig_opts {
     bool offload;
     bool legacy_peers;
     bool tcp_only;
+    bool placeholders;
 };
 
 /* Ends the program if it cannot be made. */

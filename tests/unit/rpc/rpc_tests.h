@@ -9,11 +9,13 @@
 #define RPC_LIFE_CASES  17
 #define RPC_LOST_CASES  3
 #define RPC_OWN_CASES   9
+#define RPC_FAKE_CASES  1
 
 extern const struct tap_case rpc_calls_cases[RPC_CALLS_CASES];
 extern const struct tap_case rpc_load_cases[RPC_LOAD_CASES];
 extern const struct tap_case rpc_life_cases[RPC_LIFE_CASES];
 extern const struct tap_case rpc_lost_cases[RPC_LOST_CASES];
 extern const struct tap_case rpc_own_cases[RPC_OWN_CASES];
+extern const struct tap_case rpc_fake_cases[RPC_FAKE_CASES];
 
 #endif
