@@ -255,7 +255,7 @@ static int call_write_request(struct rpc_call *c, struct err *err)
     /* Written in one turn, and a unary call with its end marker: all leaves as one message. */
     r = vc_flow_write(c->flow, buf_span(&c->head), err);
     if (r >= 0 && c->scratch.len > 0)
-        r = vc_flow_write(c->flow, buf_span(&c->scratch), err);
+        r = vc_flow_take(c->flow, &c->scratch, err);
     if (r >= 0 && !c->opts.streaming)
         r = vc_flow_write(c->flow, span_of(end_request, sizeof end_request), err);
     buf_recycle(&c->head, CALL_KEEP);
@@ -539,7 +539,7 @@ int rpc_call_end_item(struct rpc_call *c, bool keep)
         r = vc_flow_write(c->flow, span_of(zero_request, sizeof zero_request), NULL);
     /* What remains of an item that was taken back are definitions, which later items rely on. */
     if (r >= 0 && c->scratch.len > 0)
-        r = vc_flow_write(c->flow, buf_span(&c->scratch), NULL);
+        r = vc_flow_take(c->flow, &c->scratch, NULL);
     buf_recycle(&c->scratch, CALL_KEEP);
     return r;
 }

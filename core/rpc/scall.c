@@ -163,7 +163,7 @@ static void scall_end(struct rpc_scall *c)
     loop_timer_stop(&c->timer);
     loop_task_cancel(&c->task);
     if (c->flow != NULL) {
-        if (buf_error(&c->out) == 0 && vc_flow_write(c->flow, buf_span(&c->out), NULL) >= 0)
+        if (buf_error(&c->out) == 0 && vc_flow_take(c->flow, &c->out, NULL) >= 0)
             vc_flow_close(c->flow);
         else
             vc_flow_cancel(c->flow);
@@ -343,7 +343,7 @@ static int send_out(struct rpc_scall *c, int r)
     if (r == 0)
         r = buf_error(&c->out);
     if (r == 0)
-        r = vc_flow_write(c->flow, buf_span(&c->out), NULL);
+        r = vc_flow_take(c->flow, &c->out, NULL);
     buf_reset(&c->out);
     c->sent = true;
     if (r < 0) {

@@ -91,15 +91,6 @@ static void flow_check(struct vc_flow *f)
     vc_check(vc);
 }
 
-void flow_drop_queue(struct vc_flow *f)
-{
-    struct vc_vif *vif = f->vc->vif;
-
-    vif->queued -= f->tx.len;
-    vif->pool->stats.queued -= f->tx.len;
-    pool_give(vif->pool, &f->tx);
-}
-
 void flow_gone(struct vc_flow *f)
 {
     struct vc *vc = f->vc;
@@ -195,28 +186,6 @@ void flow_shared_more(struct vc *vc, uint32_t n)
     vc->shared += n;
     while (n > 0 && vc->shared > 0 && (l = list_pop(&vc->starved)) != NULL)
         flow_kick(LIST_OBJECT(l, struct vc_flow, starved));
-}
-
-int flow_append(struct vc_flow *f, struct span bytes)
-{
-    struct vc_vif *vif = f->vc->vif;
-    int r;
-
-    if (bytes.len == 0)
-        return 0;
-    if (f->tx.len > f->tx.max || bytes.len > f->tx.max - f->tx.len)
-        return WSPR_ELIMIT;
-    pool_take(vif->pool, &f->tx, bytes.len);
-    buf_append_span(&f->tx, bytes);
-    r = buf_error(&f->tx);
-    f->tx.error = 0;
-    if (r < 0)
-        return r;
-    vif->queued += bytes.len;
-    vif->pool->stats.queued += bytes.len;
-    if (list_empty(&f->active))
-        flow_kick(f);
-    return 0;
 }
 
 void flow_drained(struct vc_flow *f)
@@ -483,28 +452,6 @@ void vc_flow_set_ops(struct vc_flow *flow, const struct vc_flow_ops *ops, void *
     flow->arg = arg;
 }
 
-int vc_flow_write(struct vc_flow *flow, struct span bytes, struct err *e)
-{
-    struct vc_vif *vif = flow->vc->vif;
-    const struct vc_limits *l = &vif->pool->limits;
-    int r;
-
-    if (flow->state != FLOW_OPEN)
-        return err_set(e, WSPR_ECLOSED, "attempt to call Write on Flow that has been Closed");
-    if (vif->queued > l->queue_vif || bytes.len > l->queue_vif - vif->queued ||
-        vif->pool->stats.queued + bytes.len > l->queue_total)
-        r = WSPR_ELIMIT;
-    else
-        r = flow_append(flow, bytes);
-    if (r == WSPR_ELIMIT)
-        vif->pool->stats.err_queue++;
-    if (r < 0)
-        return err_set(e, r, r == WSPR_ELIMIT ? "too many bytes wait to be sent" : "out of memory");
-    if (flow->tx.len > l->queue_soft)
-        flow->full = true;
-    return flow->full ? VC_FULL : 0;
-}
-
 /* The handle is given back; nothing more is called. */
 static void flow_release(struct vc_flow *f)
 {
@@ -549,11 +496,6 @@ struct vc *vc_flow_vc(const struct vc_flow *flow)
 uint32_t vc_flow_id(const struct vc_flow *flow)
 {
     return flow->id;
-}
-
-size_t vc_flow_queued(const struct vc_flow *flow)
-{
-    return flow->tx.len;
 }
 
 bool vc_flow_is_closed(const struct vc_flow *flow)

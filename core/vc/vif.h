@@ -353,6 +353,11 @@ void vc_flow_set_ops(struct vc_flow *flow, const struct vc_flow_ops *ops, void *
  * WSPR_ENOMEM, WSPR_ECLOSED after eof ("attempt to call Write on Flow that has been Closed").
  */
 int vc_flow_write(struct vc_flow *flow, struct span bytes, struct err *e);
+/*
+ * The same for what is in a buffer, which is empty afterwards, also on error. Many bytes are not
+ * copied: the queue takes over their memory.
+ */
+int vc_flow_take(struct vc_flow *flow, struct buf *bytes, struct err *e);
 /* So many more of the bytes given to `data` are dealt with. Never more than were given. */
 void vc_flow_consumed(struct vc_flow *flow, size_t n);
 /* Gives the handle back; what is queued is still sent, then the close. NULL is allowed. */

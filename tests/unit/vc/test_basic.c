@@ -117,6 +117,67 @@ static void flows_may_be_written_before_it_is_ready(void)
     pair_done(&p);
 }
 
+static void fill(struct buf *b, size_t n)
+{
+    memset(buf_reserve(b, n), 'x', n);
+    buf_commit(b, n);
+}
+
+/* Many bytes go into the queue with their memory, behind the few that are there. */
+static void many_bytes_are_taken_over(void)
+{
+    const size_t n = 131072;
+    struct buf b = BUF_INIT(n);
+    struct tflow *f;
+    struct span got;
+
+    pair_init(&p, PAIR_RECORDED, NULL);
+    p.end[1].consume = true;
+    f = pair_open_flow(pair_ready(&p), NULL);
+    pair_write(f, "head");
+    fill(&b, n);
+    failmalloc_at(0);
+    TAP_IS(vc_flow_take(f->flow, &b, NULL) == 0 && failmalloc_count() <= 1);
+    TAP_IS(b.len == 0 && b.base == NULL && b.max == n && vc_flow_queued(f->flow) == n + 4);
+    pair_write(f, "tail");
+    buf_append_str(&b, "few");
+    TAP_IS(vc_flow_take(f->flow, &b, NULL) == 0 && b.len == 0 && b.base != NULL);
+    pair_run(&p);
+    got = buf_span(&pair_accepted(&p.end[1], 0)->got);
+    TAP_IS(got.len == n + 11 && memcmp(got.p, "headx", 5) == 0);
+    TAP_IS(got.len == n + 11 && memcmp(got.p + n + 3, "xtailfew", 8) == 0);
+    /* Without room for the front nothing is taken. */
+    buf_done(&b);
+    pair_write(f, "head");
+    fill(&b, n);
+    failmalloc_at(1);
+    TAP_IS(vc_flow_take(f->flow, &b, NULL) == WSPR_ENOMEM);
+    failmalloc_at(0);
+    TAP_IS(b.len == 0 && vc_flow_queued(f->flow) == 4);
+    buf_done(&b);
+    pair_done(&p);
+}
+
+static void too_many_bytes_are_not_taken_over(void)
+{
+    struct vc_limits limits;
+    struct buf b = BUF_INIT(SIZE_MAX);
+    struct tflow *f;
+
+    vc_limits_default(&limits);
+    limits.queue_hard = 100000;
+    pair_init(&p, PAIR_NULL, &limits);
+    f = pair_open_flow(pair_ready(&p), NULL);
+    pair_write(f, "head");
+    fill(&b, 100000);
+    TAP_IS(vc_flow_take(f->flow, &b, NULL) == WSPR_ELIMIT);
+    TAP_IS(b.len == 0 && vc_flow_queued(f->flow) == 4);
+    fill(&b, 99996);
+    TAP_IS(vc_flow_take(f->flow, &b, NULL) == 0 && vc_flow_queued(f->flow) == 100000);
+    TAP_IS(pair_write(f, "x") == WSPR_ELIMIT); /* the limit is the queue's, not the buffer's */
+    pair_done(&p);
+}
+
 /* The acceptor's user may speak first, and open flows of its own. */
 static void the_acceptor_opens_flows_too(void)
 {
@@ -437,6 +498,8 @@ static const struct tap_case cases[] = {
     {"echoes", echoes},
     {"both ends know each other", both_ends_know_each_other},
     {"flows may be written before it is ready", flows_may_be_written_before_it_is_ready},
+    {"many bytes are taken over", many_bytes_are_taken_over},
+    {"too many bytes are not taken over", too_many_bytes_are_not_taken_over},
     {"the acceptor opens flows too", the_acceptor_opens_flows_too},
     {"several circuits on a connection", several_circuits_on_a_connection},
     {"input in pieces is the same", input_in_pieces_is_the_same},
