@@ -61,6 +61,18 @@ static void call_drop_args(struct wspr_call *call)
     arena_done(&call->texts);
 }
 
+/* What was converted waits for the last result: it counts for the page as if it were queued. */
+static void count_results(struct wspr_call *call, size_t now)
+{
+    struct wspr_conn *c = call->conn;
+
+    if (now == call->counted)
+        return;
+    c->result_bytes += now - call->counted;
+    call->counted = now;
+    gateway_conn_count_output(c);
+}
+
 static void call_free(struct wspr_call *call)
 {
     struct wspr_conn *c = call->conn;
@@ -68,6 +80,7 @@ static void call_free(struct wspr_call *call)
 
     list_remove(&call->node);
     call_drop_args(call);
+    count_results(call, 0);
     c->call_bytes -= call->arena.used;
     wspr_signature_unref(call->sig);
     security_private_unref(call->identity);
@@ -250,6 +263,7 @@ static int call_rpc_result(void *arg, struct rpc_call *rpc, uint32_t i, uint32_t
     }
     buf_append_str(&call->results, i == 0 ? "[" : ", ");
     r = vom_json_write_msg(&call->results, v->dec, v->msg, 0, err);
+    count_results(call, call->results.len);
     if (r == 0)
         r = buf_error(&call->results);
     /* What cannot be shown is our failure, not one of the call: told at the end. */

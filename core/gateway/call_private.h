@@ -31,6 +31,7 @@ struct wspr_call {
     struct wspr_flow *pipe; /* NULL: none, or it takes no more */
     bool piped;             /* items go into the pipe, and nowhere if it takes no more */
     struct buf results;
+    size_t counted; /* of them, in conn->result_bytes */
     struct err app_error;
     struct err fault; /* of an item that could not be sent; told by the task */
     struct loop_task task;

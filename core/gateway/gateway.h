@@ -35,7 +35,7 @@ struct gateway_limits {
     uint32_t message_max;      /* bytes of one message of a page */
     uint32_t out_soft;         /* bytes queued to a page from which senders are told to wait */
     uint32_t out_hard;         /* bytes queued to a page that end its connection */
-    uint64_t out_total;        /* bytes queued to all pages that end the one with most of them */
+    uint64_t out_total;        /* bytes that wait for all pages and end the one with most of them */
     uint32_t signatures;       /* signatures that one connection caches */
     uint32_t signature_bytes;  /* and their memory */
     uint32_t servers_per_conn; /* servers of one page */
@@ -64,7 +64,7 @@ struct gateway_stats {
     uint64_t plugins_left_out;
     uint64_t err_output; /* pages that were ended because of out_hard or out_total */
     uint64_t conns, flows, servers, pending;
-    uint64_t out_bytes; /* queued to all pages, or more: counted exactly beyond out_total only */
+    uint64_t out_bytes; /* waits for all pages, or more: counted exactly beyond out_total only */
 };
 
 /* Browser extensions, and clients of this machine that are no browsers; see gateway/policy.h. */

@@ -1,6 +1,7 @@
 /*
- * What waits to be sent to all pages together. Each has a limit of its own (out_hard), but many
- * could fill the memory all the same: beyond out_total the one with most in its queue ends.
+ * What waits to be sent to all pages together: queues, and results of calls that have not sent all
+ * of them yet. Each has a limit of its own (out_hard), but many could fill the memory all the same:
+ * beyond out_total the one with most ends.
  *
  * A queue is counted when something is appended to it and when it has drained; what the kernel took
  * meanwhile is only known to a count of all, which is made when the limit seems to be passed.
@@ -13,7 +14,7 @@
 
 static void recount(struct wspr_conn *c)
 {
-    size_t queued = c->sock != NULL ? loop_sock_queued(c->sock) : 0;
+    size_t queued = c->sock != NULL ? loop_sock_queued(c->sock) + c->result_bytes : 0;
 
     c->gw->stats.out_bytes += (uint64_t)queued - c->out_counted;
     c->out_counted = queued;

@@ -160,7 +160,8 @@ struct wspr_conn {
     struct ws_http_head *head; /* only during the handshake */
     struct ws_dec dec;
     struct ws_enc enc;
-    size_t out_counted; /* bytes in the queue, as they were counted last */
+    size_t out_counted;  /* of the queue and result_bytes, as they were counted last */
+    size_t result_bytes; /* converted results of calls that have not ended yet */
     bool close_sent;
     bool over; /* closing, and everybody was told */
     struct flow_table flows;

@@ -111,6 +111,13 @@ static void echo(void *object, struct rpc_scall *call, const struct vom_value *c
     rpc_scall_finish(call, args, 1, NULL);
 }
 
+static void twice(void *object, struct rpc_scall *call, const struct vom_value *const *args)
+{
+    const struct vom_value *results[] = {args[0], args[0]};
+
+    rpc_scall_finish(call, results, 2, NULL);
+}
+
 static void never(void *object, struct rpc_scall *call, const struct vom_value *const *args)
 {
     call_begin(object, call, &never_ops);
@@ -201,6 +208,9 @@ static const struct rpc_param out_int32[] = {{"", &vom_type_int32}, {"", &t_erro
 static const struct rpc_param out_stats[] = {
     {"", &vom_type_int32}, {"", &vom_type_int32}, {"", &t_error}};
 
+static const struct rpc_param out_strings[] = {
+    {"", &vom_type_string}, {"", &vom_type_string}, {"", &t_error}};
+
 #define IN(p)  .in = (p), .n_in = sizeof(p) / sizeof(p)[0]
 #define OUT(p) .out = (p), .n_out = sizeof(p) / sizeof(p)[0]
 
@@ -224,6 +234,7 @@ static const struct rpc_method methods[] = {
     {.name = "Change", OUT(out_error), .invoke = change},
     {.name = "Die", OUT(out_error), .invoke = die},
     {.name = "Whoami", OUT(out_string), .invoke = whoami},
+    {.name = "Twice", IN(in_string), OUT(out_strings), .invoke = twice},
     {.name = "Added", IN(in_string), OUT(out_string), .invoke = echo},
 };
 

@@ -12,6 +12,7 @@
  *     Change() error                       from now on there is the method Added
  *     Die() error                          the process ends at once
  *     Whoami() (string, error)             the caller, as the service sees it
+ *     Twice(s string) (string, string, error)
  *
  * Under the suffix "only/<pattern>" only callers who match the pattern may do more than read the
  * signature.

@@ -176,6 +176,7 @@ static void test_cache(void)
         "\"flood\": {\"inArgs\": [\"size\"], \"numOutArgs\": 1, \"isStreaming\": true}, "
         "\"never\": {\"inArgs\": [], \"numOutArgs\": 1, \"isStreaming\": false}, "
         "\"stats\": {\"inArgs\": [], \"numOutArgs\": 3, \"isStreaming\": false}, "
+        "\"twice\": {\"inArgs\": [\"s\"], \"numOutArgs\": 3, \"isStreaming\": false}, "
         "\"whoami\": {\"inArgs\": [], \"numOutArgs\": 2, \"isStreaming\": false}}");
     gw_run(&g, 5);
     ask_signature(2, "b");

@@ -32,13 +32,15 @@ static void end(void)
 static void call(struct page *page, long long id, const char *method, const char *args, int n_out,
                  bool streaming)
 {
-    char data[1024];
+    size_t size = strlen(args) + 1024;
+    char *data = malloc(size);
 
-    snprintf(data, sizeof data,
+    snprintf(data, size,
              "{\"name\":\"%s//x\",\"method\":\"%s\",\"inArgs\":%s,\"numOutArgs\":%d,"
              "\"isStreaming\":%s}",
              g.endpoint, method, args, n_out, streaming ? "true" : "false");
     page_message(page, id, 0, data);
+    free(data);
 }
 
 static const struct gateway_stats *stats(void)
@@ -65,6 +67,52 @@ static void test_total_output(void)
     call(&p, 3, "echo", "[\"after\"]", 2, false);
     page_expect_reply(&p, 3, 0, "[\"after\"]");
     page_drop(&deaf);
+    end();
+}
+
+/* A call with a string of so many bytes; the service gives it back twice. */
+static void call_twice(long long id, size_t size)
+{
+    char *args = malloc(size + 8);
+
+    args[0] = '[';
+    memset(args + 1, '"', size + 2);
+    memset(args + 2, 'x', size);
+    memcpy(args + size + 3, "]", 2);
+    call(&p, id, "twice", args, 3, false);
+    free(args);
+}
+
+static uint64_t frames_before;
+
+/* The first result is there, and nothing of it was sent. */
+static bool first_result_waits(void *arg)
+{
+    return stats()->out_bytes > *(size_t *)arg && stats()->frames_out == frames_before;
+}
+
+/* Results that wait for the others of their call are output, too. */
+static void test_results(void)
+{
+    struct gateway_limits limits = {.out_total = 3 * 1024 * 1024};
+    size_t size = 1024 * 1024;
+    const char *answer;
+
+    begin(&limits);
+    frames_before = stats()->frames_out;
+    call_twice(1, size);
+    TAP_IS(gw_until(&g, first_result_waits, &size, GW_TIMEOUT_MS));
+    answer = page_recv(&p);
+    TAP_IS(answer != NULL && strlen(answer) > 2 * size);
+    call(&p, 3, "echo", "[\"x\"]", 2, false);
+    page_expect_reply(&p, 3, 0, "[\"x\"]");
+    TAP_OK(stats()->out_bytes < 1024, "%llu", (unsigned long long)stats()->out_bytes);
+    /* The first of these is more than all may have: the page ends before there is a frame. */
+    frames_before = stats()->frames_out;
+    call_twice(5, 4 * size);
+    TAP_IS(gw_wait_conns(&g, 0));
+    TAP_IS(stats()->err_output == 1 && stats()->frames_out == frames_before);
+    TAP_IS(stats()->out_bytes == 0);
     end();
 }
 
@@ -106,6 +154,7 @@ static void test_keep_alive(void)
 
 static const struct tap_case cases[] = {
     {"output to all pages", test_total_output},
+    {"results of calls that go on", test_results},
     {"keep-alive", test_keep_alive},
 };
 
