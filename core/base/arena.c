@@ -81,6 +81,15 @@ void arena_wipe_recycle(struct arena *a, size_t keep)
     arena_recycle(a, keep);
 }
 
+void arena_move(struct arena *to, struct arena *from)
+{
+    arena_done(to);
+    to->head = from->head;
+    to->used = from->used;
+    from->head = NULL;
+    from->used = 0;
+}
+
 static struct arena_block *arena_grow(struct arena *a, size_t n)
 {
     size_t cap = a->head != NULL ? a->head->cap * 2 : ARENA_FIRST;

@@ -32,6 +32,8 @@ void arena_reset(struct arena *a);
 /* The same, for memory that waits for its next use: keeps no block above keep bytes. */
 void arena_recycle(struct arena *a, size_t keep);
 void arena_wipe_recycle(struct arena *a, size_t keep);
+/* What `from` handed out is `to`'s from now on, which must be empty; each keeps its own maximum. */
+void arena_move(struct arena *to, struct arena *from);
 /* n bytes, aligned for any object, not cleared. NULL if memory is short or the maximum is passed.
  */
 void *arena_alloc(struct arena *a, size_t n);

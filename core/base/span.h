@@ -41,6 +41,12 @@ static inline int span_compare(struct span a, struct span b)
     return c != 0 ? c : (a.len > b.len) - (a.len < b.len);
 }
 
+/* Whether p points into the bytes. */
+static inline bool span_holds(struct span s, const void *p)
+{
+    return (uintptr_t)p - (uintptr_t)s.p < s.len;
+}
+
 /* For printf("%.*s", SPAN_ARG(s)). */
 #define SPAN_ARG(s) (int)(s).len, (const char *)(s).p
 

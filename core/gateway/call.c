@@ -56,7 +56,12 @@ static void call_destroy(struct wspr_call *call)
 /* The texts of the arguments are not needed any more; large ones go. */
 static void call_drop_args(struct wspr_call *call)
 {
-    call->conn->call_bytes -= call->texts.used;
+    struct gateway *gw = call->conn->gw;
+
+    if (gw->taker == call)
+        gw->taker = NULL;
+    call->conn->call_bytes -= call->text_bytes;
+    call->text_bytes = 0;
     call->args = (struct wspr_spans){0};
     arena_done(&call->texts);
 }
@@ -435,27 +440,63 @@ static void call_signature(struct sig_wait *w, const struct wspr_signature *sig,
 
 /* ---- the interface ---- */
 
-static int copy_args(struct wspr_call *call, const struct wspr_spans *args)
+static int copy_args(struct arena *arena, const struct wspr_spans *args, struct wspr_span *to)
 {
-    struct arena *arena = &call->arena;
-    size_t total = 0;
-
-    for (size_t i = 0; i < args->n; i++)
-        total += args->items[i].len;
-    if (total > CALL_ARGS_SMALL)
-        arena = &call->texts;
-    call->args.n = args->n;
-    call->args.items = arena_alloc(arena, args->n * sizeof *args->items);
-    if (call->args.items == NULL)
-        return WSPR_ENOMEM;
     for (size_t i = 0; i < args->n; i++) {
         struct span s = arena_copy(arena, span_of(args->items[i].p, args->items[i].len));
 
         if (s.p == NULL)
             return WSPR_ENOMEM;
-        call->args.items[i] = (struct wspr_span){(const char *)s.p, s.len};
+        to[i] = (struct wspr_span){(const char *)s.p, s.len};
     }
     return 0;
+}
+
+static bool in_message(const struct gateway *gw, const struct wspr_spans *texts)
+{
+    for (size_t i = 0; i < texts->n; i++) {
+        if (!span_holds(gw->handled, texts->items[i].p))
+            return false;
+    }
+    return true;
+}
+
+/*
+ * The texts of the arguments have to stay until the signature is there. Large ones that lie in the
+ * message which is being handled are not copied: the call gets that message's memory afterwards.
+ */
+static int keep_args(struct wspr_call *call, const struct wspr_spans *args)
+{
+    struct gateway *gw = call->conn->gw;
+    size_t list = args->n * sizeof *args->items, total = list;
+    struct arena *arena = &call->arena;
+    bool take;
+
+    for (size_t i = 0; i < args->n; i++)
+        total += args->items[i].len;
+    take = total > CALL_ARGS_SMALL && gw->taker == NULL && in_message(gw, args);
+    if (total > CALL_ARGS_SMALL)
+        arena = take ? &gw->scratch : &call->texts;
+    call->args.items = arena_alloc(arena, list);
+    if (call->args.items == NULL)
+        return WSPR_ENOMEM;
+    call->args.n = args->n;
+    if (take) {
+        memcpy(call->args.items, args->items, list);
+        gw->taker = call;
+    } else if (copy_args(arena, args, call->args.items) < 0) {
+        return WSPR_ENOMEM;
+    }
+    if (arena != &call->arena)
+        call->text_bytes = arena->used;
+    return 0;
+}
+
+void gateway_call_take_message(struct gateway *gw)
+{
+    if (gw->taker != NULL)
+        arena_move(&gw->taker->texts, &gw->scratch);
+    gw->taker = NULL;
 }
 
 /* The identity is that of this moment, for the signature and for the call itself. */
@@ -497,8 +538,8 @@ int wspr_call_start(struct wspr_host *host, struct wspr_conn *conn, const struct
            options->size < sizeof *options ? options->size : sizeof *options);
     call->name = arena_copy(&call->arena, span_of(name->p, name->len));
     call->method = arena_copy(&call->arena, span_of(method->p, method->len));
-    r = copy_args(call, args);
-    conn->call_bytes += call->arena.used + call->texts.used;
+    r = keep_args(call, args);
+    conn->call_bytes += call->arena.used + call->text_bytes;
     if (call->name.p == NULL || call->method.p == NULL)
         r = WSPR_ENOMEM;
     if (r == 0 && conn->call_bytes > conn->gw->limits.calls_per_conn) {

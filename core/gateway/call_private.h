@@ -17,6 +17,7 @@ struct wspr_call {
     struct wspr_spans args;
     struct arena arena;
     struct arena texts;                /* of large arguments, until they are converted */
+    size_t text_bytes;                 /* what these take, in there or still in the message */
     struct security_private *identity; /* that it was started under; NULL: the runtime's */
     struct sig_wait wait;
     bool waiting;   /* for the signature */

@@ -169,6 +169,7 @@ void gateway_conn_message(struct wspr_conn *c, struct span payload)
     struct wspr_msg msg = {0};
     struct err e = ERR_INIT;
     char text[64];
+    bool secret;
 
     gw->stats.messages_in++;
     arena_reset(&gw->scratch);
@@ -187,13 +188,18 @@ void gateway_conn_message(struct wspr_conn *c, struct span payload)
     msg.id = env.id;
     msg.type = (uint32_t)env.type;
     msg.data = env.data;
+    secret = (claim->claim.flags & WSPR_SECRET) != 0;
+    if (!secret && !span_holds(payload, env.data.p))
+        gw->handled = env.data;
     reading_lend(gw->spare_reading);
     if ((claim->claim.flags & 3) == WSPR_USES)
         dispatch_uses(c, claim, &msg);
     else
         dispatch_new(c, claim, &msg);
     gw->spare_reading = reading_take_back();
-    if ((claim->claim.flags & WSPR_SECRET) != 0) {
+    gw->handled = span_of(NULL, 0);
+    gateway_call_take_message(gw);
+    if (secret) {
         /* The payload as it came, which is the connection's, and with its escapes taken out. */
         mem_wipe((void *)(uintptr_t)payload.p, payload.len);
         arena_wipe(&gw->scratch);

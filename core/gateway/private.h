@@ -89,9 +89,11 @@ struct gateway {
     struct list mounting;       /* struct wspr_server with names that were not mounted yet */
     struct list orphans; /* struct wspr_server whose connection is gone: they are being stopped */
     uint64_t next_conn;
-    struct arena scratch; /* for one message of a page at a time */
-    struct arena convert; /* for one conversion of JSON at a time */
-    struct buf text;      /* for one piece of JSON at a time */
+    struct arena scratch;    /* for one message of a page at a time */
+    struct span handled;     /* its payload, if that is in scratch and a call may take it over */
+    struct wspr_call *taker; /* who gets scratch when the handler is through; NULL: nobody */
+    struct arena convert;    /* for one conversion of JSON at a time */
+    struct buf text;         /* for one piece of JSON at a time */
     struct list spare_flows;
     unsigned n_spare_flows;
     struct list spare_calls;
@@ -332,6 +334,8 @@ void gateway_sig_cache_forget(struct wspr_conn *c, struct span name);
 
 /* call.c */
 void gateway_call_free_spares(struct gateway *gw);
+/* Gives gw->scratch to the call that takes it, if one does. */
+void gateway_call_take_message(struct gateway *gw);
 /* The connection ends: everybody is told. */
 void gateway_call_abort_all(struct wspr_conn *c);
 /* The calls that are piped into the flow may deliver again. */

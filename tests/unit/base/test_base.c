@@ -70,6 +70,20 @@ static void arena_bounds(void)
     arena_done(&a);
 }
 
+static void arena_moves(void)
+{
+    struct arena a = ARENA_INIT(1000), b = ARENA_INIT(500);
+    struct span s = arena_copy(&a, span_str("moved"));
+
+    arena_alloc(&b, 400);
+    arena_move(&b, &a);
+    TAP_IS(span_equal_str(s, "moved") && b.used > 0 && a.used == 0);
+    TAP_IS(arena_alloc(&b, 500) == NULL && arena_alloc(&a, 900) != NULL);
+    arena_done(&a);
+    TAP_IS(span_equal_str(s, "moved"));
+    arena_done(&b);
+}
+
 static void arena_wipes(void)
 {
     struct arena a = ARENA_INIT(100000);
@@ -208,6 +222,7 @@ static const struct tap_case base_cases[] = {
     {"buf prints", buf_prints},
     {"cursor is sticky", cursor_is_sticky},
     {"arena bounds", arena_bounds},
+    {"arena moves", arena_moves},
     {"arena wipes", arena_wipes},
     {"errors carry text and id", errors_carry_text_and_id},
     {"errors survive lack of memory", errors_survive_lack_of_memory},

@@ -4,7 +4,7 @@
 
 #include "tap.h"
 
-extern const struct tap_suite dispatch_suite, delivery_suite, end_suite, calls_suite, limits_suite,
-    api_suite;
+extern const struct tap_suite dispatch_suite, delivery_suite, end_suite, calls_suite, callers_suite,
+    limits_suite, api_suite;
 
 #endif

@@ -6,7 +6,6 @@
 #include "base/clock.h"
 #include "gateway_tests.h"
 #include "gwrig.h"
-#include "probe.h"
 
 #define INTERNAL "veyron2/verror.Internal"
 #define PARSE    "can't parse Veyron Request: "
@@ -406,158 +405,6 @@ static void test_deaf_service(void)
     end();
 }
 
-/* ---- plugins that call ---- */
-
-/* A call that its plugin forgets ends with its connection; so does the wait for a signature. */
-static struct wspr_host *caller_host;
-static unsigned n_done, n_retries;
-
-static int caller_load(struct wspr_host *host, void **ret_ctx)
-{
-    caller_host = host;
-    return 0;
-}
-
-static void call_done(void *arg, struct wspr_call *c, const struct wspr_fault *fault,
-                      const char *json, size_t len)
-{
-    probe_note("done:%d", fault != NULL ? fault->code : 0);
-    n_done++;
-}
-
-static void got_signature(void *arg, const struct wspr_signature *sig,
-                          const struct wspr_fault *fault)
-{
-    probe_note("signature:%d", fault != NULL ? fault->code : 0);
-    n_done++;
-}
-
-static struct wspr_span span_at(const char *text)
-{
-    return (struct wspr_span){text, strlen(text)};
-}
-
-static const struct wspr_call_ops caller_ops = {.size = offsetof(struct wspr_call_ops, writable),
-                                                .done = call_done};
-
-static void caller_conn_close(void *ctx, struct wspr_conn *conn, void *state)
-{
-    probe_note("close");
-}
-
-static char target[512];
-
-static int start_calls(void *ctx, struct wspr_flow *flow, const struct wspr_msg *msg)
-{
-    struct wspr_span name = span_at(target), never = span_at("never");
-    struct wspr_spans none = {NULL, 0};
-    struct wspr_call_options options = {.size = sizeof options, .n_results = 1};
-    struct wspr_call *call;
-
-    TAP_IS(wspr_call_start(caller_host, wspr_flow_conn(flow), &name, &never, &none, &options,
-                           &caller_ops, NULL, &call) == 0);
-    return wspr_flow_finish(flow, "true", 4);
-}
-
-static int start_signature(void *ctx, struct wspr_flow *flow, const struct wspr_msg *msg)
-{
-    struct wspr_span name = span_at(target);
-
-    TAP_IS(wspr_signature_get(caller_host, wspr_flow_conn(flow), &name, got_signature, NULL) == 0);
-    return wspr_flow_finish(flow, "true", 4);
-}
-
-/* Asks again for a signature as soon as it could not be had. */
-static void try_again(void *arg, const struct wspr_signature *sig, const struct wspr_fault *fault)
-{
-    struct wspr_span name = span_at(target);
-
-    probe_note("retry:%d", fault != NULL ? fault->code : 0);
-    if (n_retries++ < 2)
-        TAP_IS(wspr_signature_get(caller_host, arg, &name, try_again, arg) == 0);
-}
-
-static int start_retries(void *ctx, struct wspr_flow *flow, const struct wspr_msg *msg)
-{
-    try_again(wspr_flow_conn(flow), NULL, NULL);
-    return wspr_flow_finish(flow, "true", 4);
-}
-
-static const struct wspr_claim caller_claims[] = {{1, WSPR_ONE_SHOT, "call", start_calls},
-                                                  {2, WSPR_ONE_SHOT, "signature", start_signature},
-                                                  {3, WSPR_ONE_SHOT, "retry", start_retries}};
-static const struct wspr_plugin caller = {WSPR_PLUGIN_HEAD("caller", "1"), .claims = caller_claims,
-                                          .n_claims = 3, .load = caller_load,
-                                          .conn_close = caller_conn_close};
-
-static void begin_caller(void)
-{
-    struct gw_opts opts = {
-        .service = true, .limits = {.lookup_timeout = 50 * CLOCK_MS}, .plugins = {&caller}};
-
-    probe_reset();
-    n_done = n_retries = 0;
-    gw_init(&g, &opts);
-    page_open(&p, &g, NULL, true);
-}
-
-static void test_forgotten_call(void)
-{
-    unsigned n = 1;
-
-    begin_caller();
-    snprintf(target, sizeof target, "%s//x", g.endpoint);
-    page_message(&p, 1, 1, "");
-    page_expect_reply(&p, 1, 0, "true");
-    TAP_IS(gw_until(&g, somebody_runs, &n, GW_TIMEOUT_MS));
-    page_drop(&p);
-    TAP_IS(gw_wait_conns(&g, 0));
-    probe_expect("done:-1008 close");
-    TAP_IS(gw_until(&g, nobody_runs, NULL, GW_TIMEOUT_MS));
-    gw_done(&g);
-}
-
-static void test_forgotten_signature(void)
-{
-    char endpoint[256];
-    int fd = gw_mute_server(endpoint);
-
-    begin_caller();
-    snprintf(target, sizeof target, "%s//x", endpoint);
-    page_message(&p, 1, 2, "");
-    page_message(&p, 1, 1, "");
-    page_expect_reply(&p, 1, 0, "true");
-    page_expect_reply(&p, 1, 0, "true");
-    page_drop(&p);
-    TAP_IS(gw_wait_conns(&g, 0));
-    probe_expect("done:-1008 signature:-1008 close");
-    gw_done(&g);
-    close(fd);
-}
-
-static bool has_retried(void *arg)
-{
-    return n_retries == 3;
-}
-
-/* Who asks again from its callback gets a fetch of its own, and the process does not spin. */
-static void test_retried_signature(void)
-{
-    char endpoint[256];
-    int fd = gw_mute_server(endpoint);
-    int64_t start = clock_mono();
-
-    begin_caller();
-    snprintf(target, sizeof target, "%s//x", endpoint);
-    page_message(&p, 1, 3, "");
-    page_expect_reply(&p, 1, 0, "true");
-    TAP_IS(gw_until(&g, has_retried, NULL, GW_TIMEOUT_MS));
-    TAP_IS(clock_mono() - start >= 100 * CLOCK_MS);
-    probe_expect("retry:0 retry:-1006 retry:-1006");
-    end();
-    close(fd);
-}
-
 static const struct tap_case cases[] = {
     {"unary", test_unary},
     {"wrong requests", test_wrong_requests},
@@ -571,9 +418,6 @@ static const struct tap_case cases[] = {
     {"streams of the page", test_stream_in},
     {"streams of the service", test_stream_out},
     {"a service that does not read", test_deaf_service},
-    {"a call that its plugin forgot", test_forgotten_call},
-    {"a signature that its plugin forgot", test_forgotten_signature},
-    {"a signature that is asked for again", test_retried_signature},
 };
 
 const struct tap_suite calls_suite = TAP_SUITE("calls", cases);
