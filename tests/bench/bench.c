@@ -27,6 +27,8 @@
 #define BENCH_OUT   (256u * 1024)
 #define BENCH_FRAME 4096 /* longest request */
 
+#define BENCH_SETTLE 6.0 /* seconds in which a server gives freed memory back */
+
 enum bench_mode { MODE_ECHO, MODE_GET, MODE_STREAM, MODE_SIGNATURE, MODE_CONNECT, MODE_IDLE };
 
 static const char *const bench_modes[] = {"echo", "get", "stream", "signature", "connect", "idle"};
@@ -40,6 +42,7 @@ struct bench_options {
     const char *endpoint; /* of the sample service */
     bool is_floor;        /* the other side echoes and sends no first frame */
     const char *label;
+    uint64_t calls; /* measure memory after so many rather than time; 0: time */
 };
 
 struct bench_slot {
@@ -67,6 +70,8 @@ struct bench {
     struct measure latency;
     bool counting;
     uint64_t errors;
+    uint64_t answers;
+    uint64_t enough; /* answers after which nothing more is sent; 0: there is no end */
     uint8_t out[BENCH_OUT];
     size_t out_len;
     char extra[512]; /* spaces, that an echo is as long as a request */
@@ -138,7 +143,7 @@ static void bench_fill(struct bench *b, struct bench_conn *c)
     char text[BENCH_FRAME];
     int len;
 
-    while (c->n_idle > 0) {
+    while (c->n_idle > 0 && (b->enough == 0 || b->answers < b->enough)) {
         unsigned slot =
             b->opt.mode == MODE_STREAM ? (c->head + c->used++) % m : c->idle[c->n_idle - 1];
 
@@ -171,6 +176,7 @@ static void bench_prepare(struct bench *b, struct bench_conn *c)
 
 static void bench_done(struct bench *b, struct bench_conn *c, unsigned slot)
 {
+    b->answers++;
     if (b->counting)
         measure_add(&b->latency, measure_now() - c->slots[slot].sent);
     if (b->opt.mode == MODE_STREAM)
@@ -405,6 +411,41 @@ static void bench_run_idle(struct bench *b)
            after > before ? (after - before) * 1024 / b->opt.conns : 0);
 }
 
+/* Goes on to so many answers and until none is outstanding; the server's memory then, in KiB. */
+static uint64_t bench_memory_after(struct bench *b, uint64_t calls)
+{
+    bool waiting = true;
+
+    b->enough = calls;
+    for (unsigned i = 0; i < b->opt.conns; i++) {
+        if (b->conns[i].up)
+            bench_fill(b, &b->conns[i]);
+    }
+    while (waiting) {
+        bench_loop(b, 0.05, false);
+        waiting = b->answers < calls;
+        for (unsigned i = 0; i < b->opt.conns; i++)
+            waiting |= b->conns[i].n_idle < b->opt.outstanding;
+    }
+    bench_loop(b, BENCH_SETTLE, false);
+    return measure_anonymous(b->opt.pid);
+}
+
+static void bench_run_memory(struct bench *b)
+{
+    uint64_t few = b->opt.calls / 100, first, last;
+
+    b->enough = few;
+    bench_open_all(b);
+    first = bench_memory_after(b, few);
+    last = bench_memory_after(b, b->opt.calls);
+    printf("%s mode=%s conns=%u outstanding=%u errors=%" PRIu64 " calls=%" PRIu64
+           " anonymous_kib=%" PRIu64 " messages=%" PRIu64 " anonymous_kib_then=%" PRIu64
+           " percent=%.2f\n",
+           b->opt.label, bench_modes[b->opt.mode], b->opt.conns, b->opt.outstanding, b->errors, few,
+           first, b->answers, last, (double)last * 100 / (double)first);
+}
+
 static uint64_t bench_own_cpu(void)
 {
     struct rusage u;
@@ -446,7 +487,8 @@ static void bench_usage(void)
 {
     fputs("usage: wspr-bench --port N --mode echo|get|stream|signature|connect|idle [--conns N]\n"
           "       [--outstanding N] [--seconds S] [--warmup S] [--pid N] [--endpoint E]\n"
-          "       [--floor] [--label TEXT]\n",
+          "       [--floor] [--label TEXT] [--calls N]\n"
+          "--calls: memory of the server after N/100 and after N answers\n",
           stderr);
     exit(2);
 }
@@ -457,7 +499,7 @@ static void bench_options(struct bench_options *o, int argc, char **argv)
         {"port", 1, NULL, 'p'},    {"mode", 1, NULL, 'm'},   {"conns", 1, NULL, 'c'},
         {"seconds", 1, NULL, 's'}, {"warmup", 1, NULL, 'w'}, {"outstanding", 1, NULL, 'o'},
         {"pid", 1, NULL, 'P'},     {"floor", 0, NULL, 'f'},  {"endpoint", 1, NULL, 'e'},
-        {"label", 1, NULL, 'l'},   {NULL, 0, NULL, 0},
+        {"label", 1, NULL, 'l'},   {"calls", 1, NULL, 'n'},  {NULL, 0, NULL, 0},
     };
     int c;
 
@@ -493,6 +535,9 @@ static void bench_options(struct bench_options *o, int argc, char **argv)
         case 'l':
             o->label = optarg;
             break;
+        case 'n':
+            o->calls = strtoull(optarg, NULL, 10);
+            break;
         case 'm':
             for (unsigned i = 0; i < sizeof bench_modes / sizeof bench_modes[0]; i++) {
                 if (strcmp(optarg, bench_modes[i]) == 0)
@@ -517,6 +562,8 @@ int main(int argc, char **argv)
         bench_set_value(&b);
     if (b.opt.mode == MODE_IDLE)
         bench_run_idle(&b);
+    else if (b.opt.calls > 0)
+        bench_run_memory(&b);
     else
         bench_run(&b);
     return b.errors > 0;

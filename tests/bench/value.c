@@ -85,23 +85,84 @@ static void call(const char *method, const char *args, int n_out, size_t expecte
     free(text);
 }
 
-static void set(size_t len)
+/* Sets the value that piece(i) makes up, as often as fits into so many bytes of the request. */
+static void set_of(size_t len, const char *begin, const char *(*piece)(size_t i), const char *end)
 {
     char *args = malloc(len + 64), *p = args;
+    const char *text;
 
     if (args == NULL)
         die("out of memory");
-    p += snprintf(p, 64, "\\\"large\\\",\\\"");
-    for (size_t i = 0; i < len; i++)
-        *p++ = (char)('a' + i % 26);
-    snprintf(p, 8, "\\\"");
+    p += snprintf(p, 64, "\\\"large\\\",%s", begin);
+    text = piece(0);
+    for (size_t i = 0, n = strlen(text); n <= len; text = piece(++i), n = strlen(text)) {
+        memcpy(p, text, n);
+        p += n;
+        len -= n;
+    }
+    snprintf(p, 16, "%s", end);
     call("set", args, 1, 0);
     free(args);
+}
+
+static const char *letter(size_t i)
+{
+    static char text[2];
+
+    text[0] = (char)('a' + i % 26);
+    return text;
+}
+
+/* What the page has to escape twice. */
+static const char *line(size_t i)
+{
+    return i % 40 == 39 ? "\\\\n" : letter(i);
+}
+
+static const char *number(size_t i)
+{
+    static char text[32];
+
+    snprintf(text, sizeof text, "%zu,", i * i % 100000);
+    return text;
+}
+
+static const char *fraction(size_t i)
+{
+    static char text[32];
+
+    snprintf(text, sizeof text, "%zu.%03zu,", i % 90, i * i % 1000);
+    return text;
+}
+
+static void set(size_t len)
+{
+    set_of(len, "\\\"", letter, "\\\"");
+}
+
+static void set_lines(size_t len)
+{
+    set_of(len, "\\\"", line, "\\\"");
+}
+
+static void set_numbers(size_t len)
+{
+    set_of(len, "[", number, "0]");
+}
+
+static void set_fractions(size_t len)
+{
+    set_of(len, "[", fraction, "0]");
 }
 
 static void get(size_t len)
 {
     call("get", "\\\"large\\\"", 2, len);
+}
+
+static void get_any(size_t len)
+{
+    get(0);
 }
 
 static void measure(const char *name, void (*one)(size_t len), unsigned rounds)
@@ -143,6 +204,12 @@ int main(int argc, char **argv)
     printf("value start anonymous_kib=%" PRIu64 "\n", measure_anonymous(pid));
     measure("argument", set, rounds);
     measure("result", get, rounds);
+    measure("lines-argument", set_lines, rounds);
+    measure("lines-result", get_any, rounds);
+    measure("numbers-argument", set_numbers, rounds);
+    measure("numbers-result", get_any, rounds);
+    measure("fractions-argument", set_fractions, rounds);
+    measure("fractions-result", get_any, rounds);
     wspeer_close(&page);
     return 0;
 }
