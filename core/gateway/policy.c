@@ -79,20 +79,31 @@ static struct span trim(struct span s)
     return s;
 }
 
+/* At most; what is between two commas may be nothing. */
+static size_t count_rules(const char *text)
+{
+    size_t n = 1;
+
+    for (; *text != '\0'; text++)
+        n += *text == ',';
+    return n < POLICY_MAX ? n : POLICY_MAX;
+}
+
 static int take_rules(struct policy *p, struct span rest, struct err *err)
 {
     while (rest.len > 0) {
         const uint8_t *comma = memchr(rest.p, ',', rest.len);
         size_t len = comma != NULL ? (size_t)(comma - rest.p) : rest.len;
+        struct span text = trim(span_of(rest.p, len));
         struct policy_rule *r = &p->rules[p->n];
 
-        r->text = trim(span_of(rest.p, len));
         len += comma != NULL;
         rest = span_of(rest.p + len, rest.len - len);
-        if (r->text.len == 0)
+        if (text.len == 0)
             continue;
-        if (p->n + 1 == POLICY_MAX)
-            return err_set(err, WSPR_ELIMIT, "more than %d origins", POLICY_MAX - 1);
+        if (p->n == POLICY_MAX)
+            return err_set(err, WSPR_ELIMIT, "more than %d origins", POLICY_MAX);
+        r->text = text;
         if (!parse_rule(p, r))
             return err_set(err, WSPR_EINVAL, "\"%.*s\" is no origin", SPAN_ARG(r->text));
         p->n++;
@@ -106,7 +117,7 @@ int policy_parse(struct policy *p, const char *text, struct err *err)
 
     p->n = 0;
     arena_init(&p->mem, POLICY_MEM_MAX);
-    p->rules = arena_calloc(&p->mem, POLICY_MAX, sizeof *p->rules);
+    p->rules = arena_calloc(&p->mem, count_rules(text), sizeof *p->rules);
     copy = arena_copy(&p->mem, span_str(text));
     if (p->rules == NULL || copy.p == NULL)
         return err_set(err, WSPR_ENOMEM, "out of memory");
