@@ -9,6 +9,8 @@
 #include "vom/enc.h"
 #include "wspr/error.h"
 
+#define ENCODE_GUESS 4096 /* bytes that nearly every private identity fits in */
+
 static int certificate_value(struct arena *a, const struct security_certificate *c,
                              struct vom_value *ret_v)
 {
@@ -144,21 +146,37 @@ int security_identity_encode(struct buf *out, const struct security_identity *id
     return ret;
 }
 
+/* Into a buffer of this size, which is not moved. */
+static int encode_in(size_t size, struct buf *out, const struct vom_value *v)
+{
+    struct buf b = BUF_INIT(size);
+    int ret = buf_reserve(&b, size) != NULL ? vom_encode(&b, v, NULL) : buf_error(&b);
+
+    if (ret >= 0)
+        ret = buf_error(&b);
+    if (ret >= 0)
+        buf_append_span(out, buf_span(&b));
+    security_buf_wipe(&b);
+    return ret;
+}
+
+/*
+ * A buffer that grew would leave pieces of the secret behind; one that has room for the largest
+ * identity has more memory to wipe than most others fill.
+ */
 int security_private_encode(struct buf *out, const struct security_private *id)
 {
     struct arena a = ARENA_INIT(SECURITY_SCRATCH_MAX);
-    struct buf b = BUF_INIT(2 * SECURITY_IDENTITY_MAX);
     struct vom_value v;
     int ret = security_private_value(&a, id, &v);
 
-    /* A buffer that grew would leave pieces of the secret behind. */
-    if (ret >= 0 && buf_reserve(&b, b.max) == NULL)
-        ret = buf_error(&b);
-    ret = security_put_value(&b, ret, &v);
-    buf_append_span(out, buf_span(&b));
+    if (ret >= 0) {
+        ret = encode_in(ENCODE_GUESS, out, &v);
+        if (ret == WSPR_ELIMIT)
+            ret = encode_in(2 * SECURITY_IDENTITY_MAX, out, &v);
+    }
     if (ret < 0 && out->error == 0)
         out->error = ret;
-    security_buf_wipe(&b);
     arena_done(&a);
     return buf_error(out);
 }

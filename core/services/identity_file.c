@@ -31,6 +31,17 @@ static int file_error(struct err *err, const char *what, const char *path)
 
 /* ---- reading ---- */
 
+/* Room for the file, and more, which shows where it ends. What is no file may be of any length. */
+static size_t room_for(int fd)
+{
+    const size_t most = SECURITY_TEXT_MAX + 8192;
+    struct stat st;
+
+    if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size >= most)
+        return most;
+    return (size_t)st.st_size + 1;
+}
+
 /* Reads the whole file into room that was made before: what is read is secret. */
 static int read_all(int fd, const char *path, struct buf *out, struct err *err)
 {
@@ -56,13 +67,14 @@ static int read_all(int fd, const char *path, struct buf *out, struct err *err)
 static int read_file(const char *path, struct security_private **ret_id, int *ret_errno,
                      struct err *err)
 {
-    struct buf text = BUF_INIT(SECURITY_TEXT_MAX + 8192);
+    struct buf text = BUF_INIT(0);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     int r;
 
     *ret_errno = fd < 0 ? errno : 0;
     if (fd < 0)
         return file_error(err, "open", path);
+    text.max = room_for(fd);
     r = read_all(fd, path, &text, err);
     close(fd);
     if (r == 0)
