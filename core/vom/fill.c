@@ -105,8 +105,8 @@ static bool fill_float(double f, struct vom_value *v)
         v->f = (float)f;
         return true;
     }
-    /* 2^64 is the first that no integer holds. */
-    if (!isfinite(f) || trunc(f) != f || magnitude >= 18446744073709551616.0)
+    /* 2^64 is the first that no integer holds. NaN is not below it. */
+    if (!(magnitude < 18446744073709551616.0) || (double)(uint64_t)magnitude != magnitude)
         return false;
     return fill_integer(f < 0, (uint64_t)magnitude, v);
 }
