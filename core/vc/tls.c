@@ -12,6 +12,7 @@
 #include "vc/tls.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -36,14 +37,16 @@
 
 struct vc_tls {
     gnutls_priority_t priority;
-    gnutls_certificate_credentials_t opener;   /* empty */
-    gnutls_certificate_credentials_t acceptor; /* holds key and certificate */
+    gnutls_certificate_credentials_t opener; /* empty */
+    /* Holds key and certificate; NULL until somebody accepts. */
+    _Atomic(gnutls_certificate_credentials_t) acceptor;
     bool legacy;
 };
 
 struct tls_crypter {
     struct vc_crypter base;
     gnutls_session_t session; /* NULL once the handshake is over */
+    struct vc_tls *accepts;   /* whose certificate the session still lacks; else NULL */
     bool failed;
     bool legacy;
     const char *name;
@@ -87,7 +90,7 @@ static int tls_fill_certificate(gnutls_x509_crt_t crt, gnutls_x509_privkey_t key
     return r;
 }
 
-static int tls_make_certificate(struct vc_tls *t)
+static int tls_make_certificate(gnutls_certificate_credentials_t credentials)
 {
     gnutls_x509_privkey_t key = NULL;
     gnutls_x509_crt_t crt = NULL;
@@ -101,14 +104,39 @@ static int tls_make_certificate(struct vc_tls *t)
     if (r >= 0)
         r = tls_fill_certificate(crt, key);
     if (r >= 0) {
-        /* They do: proving it takes a quarter of the instructions of the start of wsprd. */
-        gnutls_certificate_set_flags(t->acceptor, GNUTLS_CERTIFICATE_SKIP_KEY_CERT_MATCH);
-        r = gnutls_certificate_set_x509_key(t->acceptor, &crt, 1, key);
+        /* They do: proving it takes as long as making them. */
+        gnutls_certificate_set_flags(credentials, GNUTLS_CERTIFICATE_SKIP_KEY_CERT_MATCH);
+        r = gnutls_certificate_set_x509_key(credentials, &crt, 1, key);
     }
     if (crt != NULL)
         gnutls_x509_crt_deinit(crt);
     if (key != NULL)
         gnutls_x509_privkey_deinit(key);
+    return r;
+}
+
+/*
+ * Gives the session key and certificate, which the first handshake makes: a process that accepts
+ * nothing, or nothing yet, does without. Of several that are the first one wins.
+ */
+static int tls_certify(struct vc_tls *t, gnutls_session_t session)
+{
+    gnutls_certificate_credentials_t made = NULL, known = atomic_load(&t->acceptor);
+    int r = 0;
+
+    if (known == NULL) {
+        r = gnutls_certificate_allocate_credentials(&made);
+        if (r >= 0)
+            r = tls_make_certificate(made);
+        if (r >= 0 && atomic_compare_exchange_strong(&t->acceptor, &known, made)) {
+            known = made;
+            made = NULL;
+        }
+    }
+    if (r >= 0)
+        r = gnutls_credentials_set(session, GNUTLS_CRD_CERTIFICATE, known);
+    if (made != NULL)
+        gnutls_certificate_free_credentials(made);
     return r;
 }
 
@@ -161,10 +189,6 @@ int vc_tls_new(bool legacy, struct vc_tls **ret_tls, struct err *e)
     r = tls_set_priority(t, e);
     if (r == 0) {
         r = gnutls_certificate_allocate_credentials(&t->opener);
-        if (r >= 0)
-            r = gnutls_certificate_allocate_credentials(&t->acceptor);
-        if (r >= 0)
-            r = tls_make_certificate(t);
         if (r < 0)
             r = tls_error(r, e);
     }
@@ -184,8 +208,8 @@ void vc_tls_free(struct vc_tls *t)
         gnutls_priority_deinit(t->priority);
     if (t->opener != NULL)
         gnutls_certificate_free_credentials(t->opener);
-    if (t->acceptor != NULL)
-        gnutls_certificate_free_credentials(t->acceptor);
+    if (atomic_load(&t->acceptor) != NULL)
+        gnutls_certificate_free_credentials(atomic_load(&t->acceptor));
     free(t);
 }
 
@@ -304,6 +328,21 @@ static int tls_handshake_error(struct tls_crypter *c, int r, struct err *e)
     return tls_error(r, e);
 }
 
+/* Goes on until GnuTLS needs input or is done: a GnuTLS code. */
+static int tls_go_on(struct tls_crypter *c)
+{
+    int r = c->accepts != NULL ? tls_certify(c->accepts, c->session) : 0;
+
+    if (r < 0)
+        return r;
+    c->accepts = NULL;
+    do
+        r = gnutls_handshake(c->session);
+    while (r < 0 && r != GNUTLS_E_AGAIN && r != GNUTLS_E_INTERRUPTED &&
+           gnutls_error_is_fatal(r) == 0);
+    return r;
+}
+
 static int tls_handshake(struct vc_crypter *base, struct buf *in, struct buf *out, struct err *e)
 {
     struct tls_crypter *c = (struct tls_crypter *)base;
@@ -315,10 +354,7 @@ static int tls_handshake(struct vc_crypter *base, struct buf *in, struct buf *ou
         return VC_CRYPTER_DONE;
     c->in = in;
     c->out = out;
-    do
-        r = gnutls_handshake(c->session);
-    while (r < 0 && r != GNUTLS_E_AGAIN && r != GNUTLS_E_INTERRUPTED &&
-           gnutls_error_is_fatal(r) == 0);
+    r = tls_go_on(c);
     if (r == GNUTLS_E_AGAIN || r == GNUTLS_E_INTERRUPTED)
         r = VC_CRYPTER_MORE;
     else if (r < 0)
@@ -379,9 +415,8 @@ static const struct vc_crypter_ops tls_ops = {
     .free = tls_free,
 };
 
-static int tls_crypter_new(const struct vc_tls *t, unsigned role,
-                           gnutls_certificate_credentials_t credentials,
-                           struct vc_crypter **ret_crypter, struct err *e)
+static int tls_crypter_new(const struct vc_tls *t, unsigned role, struct tls_crypter **ret_crypter,
+                           struct err *e)
 {
     struct tls_crypter *c = calloc(1, sizeof *c);
     int r;
@@ -393,8 +428,8 @@ static int tls_crypter_new(const struct vc_tls *t, unsigned role,
     r = gnutls_init(&c->session, role | GNUTLS_NONBLOCK | GNUTLS_NO_TICKETS);
     if (r >= 0)
         r = gnutls_priority_set(c->session, t->priority);
-    if (r >= 0)
-        r = gnutls_credentials_set(c->session, GNUTLS_CRD_CERTIFICATE, credentials);
+    if (r >= 0 && role == GNUTLS_CLIENT)
+        r = gnutls_credentials_set(c->session, GNUTLS_CRD_CERTIFICATE, t->opener);
     if (r < 0) {
         tls_free(&c->base);
         return tls_error(r, e);
@@ -403,16 +438,28 @@ static int tls_crypter_new(const struct vc_tls *t, unsigned role,
     gnutls_transport_set_ptr(c->session, c);
     gnutls_transport_set_pull_function(c->session, tls_pull);
     gnutls_transport_set_push_function(c->session, tls_push);
-    *ret_crypter = &c->base;
+    *ret_crypter = c;
     return 0;
 }
 
 int vc_tls_opener(const struct vc_tls *t, struct vc_crypter **ret_crypter, struct err *e)
 {
-    return tls_crypter_new(t, GNUTLS_CLIENT, t->opener, ret_crypter, e);
+    struct tls_crypter *c;
+    int r = tls_crypter_new(t, GNUTLS_CLIENT, &c, e);
+
+    if (r == 0)
+        *ret_crypter = &c->base;
+    return r;
 }
 
-int vc_tls_acceptor(const struct vc_tls *t, struct vc_crypter **ret_crypter, struct err *e)
+int vc_tls_acceptor(struct vc_tls *t, struct vc_crypter **ret_crypter, struct err *e)
 {
-    return tls_crypter_new(t, GNUTLS_SERVER, t->acceptor, ret_crypter, e);
+    struct tls_crypter *c;
+    int r = tls_crypter_new(t, GNUTLS_SERVER, &c, e);
+
+    if (r == 0) {
+        c->accepts = t;
+        *ret_crypter = &c->base;
+    }
+    return r;
 }

@@ -11,14 +11,16 @@
 #include "base/error.h"
 #include "vc/crypter.h"
 
-/* Suites, key and self-signed certificate: made once per process, immutable, shared by all threads.
+/*
+ * Suites, key and self-signed certificate: one per process, shared by all threads. Key (P-256) and
+ * certificate take about a millisecond and are made by the first handshake of an acceptor.
  */
 struct vc_tls;
 
 /*
- * Makes a fresh P-256 key and its certificate; takes about a millisecond. `legacy` admits RC4-SHA.
- * WSPR_EINVAL when it is asked for but left out of this build, WSPR_ECRYPTO when the GnuTLS policy
- * of the system forbids it or anything else fails; the text says which. WSPR_ENOMEM.
+ * `legacy` admits RC4-SHA. WSPR_EINVAL when it is asked for but left out of this build,
+ * WSPR_ECRYPTO when the GnuTLS policy of the system forbids it or anything else fails; the text
+ * says which. WSPR_ENOMEM.
  */
 int vc_tls_new(bool legacy, struct vc_tls **ret_tls, struct err *e);
 /* No crypter that was made from it may be left. NULL is accepted. */
@@ -30,6 +32,6 @@ bool vc_tls_legacy(const struct vc_tls *t);
  * vc_crypter_free() ends it. WSPR_ENOMEM or WSPR_ECRYPTO. Any thread.
  */
 int vc_tls_opener(const struct vc_tls *t, struct vc_crypter **ret_crypter, struct err *e);
-int vc_tls_acceptor(const struct vc_tls *t, struct vc_crypter **ret_crypter, struct err *e);
+int vc_tls_acceptor(struct vc_tls *t, struct vc_crypter **ret_crypter, struct err *e);
 
 #endif

@@ -33,7 +33,7 @@ static void bench_must(int ok)
     }
 }
 
-static void bench_pair(const struct vc_tls *t, struct vc_crypter **ret_o, struct vc_crypter **ret_a)
+static void bench_pair(struct vc_tls *t, struct vc_crypter **ret_o, struct vc_crypter **ret_a)
 {
     struct buf to_a = BUF_INIT(BENCH_MAX), to_o = BUF_INIT(BENCH_MAX);
     int ro = 0, ra = 0;
@@ -50,7 +50,7 @@ static void bench_pair(const struct vc_tls *t, struct vc_crypter **ret_o, struct
     buf_done(&to_o);
 }
 
-static void bench_handshakes(const struct vc_tls *t)
+static void bench_handshakes(struct vc_tls *t)
 {
     enum { N = 200 };
     static struct vc_crypter *kept[2 * N];

@@ -20,7 +20,7 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
-static void fuzz_handshake(const struct vc_tls *t, bool opener, const uint8_t *data, size_t size)
+static void fuzz_handshake(struct vc_tls *t, bool opener, const uint8_t *data, size_t size)
 {
     struct buf in = BUF_INIT(FUZZ_MAX), out = BUF_INIT(FUZZ_MAX);
     struct vc_crypter *c = NULL;

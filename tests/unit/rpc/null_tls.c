@@ -43,7 +43,7 @@ int vc_tls_opener(const struct vc_tls *t, struct vc_crypter **ret_crypter, struc
     return 0;
 }
 
-int vc_tls_acceptor(const struct vc_tls *t, struct vc_crypter **ret_crypter, struct err *e)
+int vc_tls_acceptor(struct vc_tls *t, struct vc_crypter **ret_crypter, struct err *e)
 {
     return vc_tls_opener(t, ret_crypter, e);
 }

@@ -43,7 +43,7 @@ static struct vc_tls *tls_new(bool legacy)
     return t;
 }
 
-static struct vc_crypter *crypter(const struct vc_tls *t, bool opener)
+static struct vc_crypter *crypter(struct vc_tls *t, bool opener)
 {
     struct vc_crypter *c = NULL;
 
@@ -308,7 +308,7 @@ static void damage(struct damage *d, struct buf *b, size_t before)
 }
 
 /* Runs it. True if both sides come to an end. */
-static bool damaged_handshake(const struct vc_tls *t, struct damage *d)
+static bool damaged_handshake(struct vc_tls *t, struct damage *d)
 {
     struct vc_crypter *o = crypter(t, true), *a = crypter(t, false);
     struct buf to_a = BUF_INIT(ROOM), to_o = BUF_INIT(ROOM);
@@ -383,7 +383,7 @@ static void survives_lack_of_memory(void)
 /* One certificate, several threads: as the jobs of an offload pool do it. */
 static void *handshakes(void *arg)
 {
-    const struct vc_tls *t = arg;
+    struct vc_tls *t = arg;
     uintptr_t bad = 0;
 
     for (int i = 0; i < 20; i++) {
