@@ -22,7 +22,8 @@ struct offload_lane {
     size_t queue_max;
     pthread_cond_t more;
     pthread_t threads[OFFLOAD_THREADS_MAX];
-    unsigned n_threads;
+    unsigned n_threads, threads_max;
+    unsigned idle; /* threads that wait for a job */
 };
 
 struct loop_offload {
@@ -88,26 +89,25 @@ static void *offload_main(void *arg)
         } else if (pool->stopped) {
             break;
         } else {
+            lane->idle++;
             pthread_cond_wait(&lane->more, &pool->lock);
+            lane->idle--;
         }
     }
     pthread_mutex_unlock(&pool->lock);
     return NULL;
 }
 
-static int offload_start(struct offload_lane *lane, unsigned n, struct err *e)
+/*
+ * Another thread if there is none for one more job: a process that has nothing to offload, or not
+ * yet, has no threads. False: there is not even one.
+ */
+static bool offload_grow(struct offload_lane *lane)
 {
-    while (lane->n_threads < n) {
-        int r = loop_thread_start(&lane->threads[lane->n_threads], offload_main, lane);
-
-        if (r != 0) {
-            char text[128];
-
-            return err_set(e, WSPR_ESYS, "offload: %s", loop_errno_text(r, text, sizeof text));
-        }
+    if (lane->waiting >= lane->idle && lane->n_threads < lane->threads_max &&
+        loop_thread_start(&lane->threads[lane->n_threads], offload_main, lane) == 0)
         lane->n_threads++;
-    }
-    return 0;
+    return lane->n_threads > 0;
 }
 
 int loop_offload_new(const struct loop_offload_opts *opts, struct loop_offload **ret_pool,
@@ -116,28 +116,20 @@ int loop_offload_new(const struct loop_offload_opts *opts, struct loop_offload *
     static const unsigned threads[LOOP_LANES] = {OFFLOAD_THREADS_CPU, OFFLOAD_THREADS_WAIT,
                                                  OFFLOAD_THREADS_BACK};
     struct loop_offload *pool = calloc(1, sizeof *pool);
-    int r = 0;
 
     if (pool == NULL)
         return err_set(e, WSPR_ENOMEM, "offload: out of memory");
     pthread_mutex_init(&pool->lock, NULL);
     for (int i = 0; i < LOOP_LANES; i++) {
+        unsigned n = opts != NULL && opts->threads[i] > 0 ? opts->threads[i] : threads[i];
         struct offload_lane *lane = &pool->lanes[i];
 
+        lane->threads_max = n < OFFLOAD_THREADS_MAX ? n : OFFLOAD_THREADS_MAX;
         lane->pool = pool;
         list_init(&lane->queue);
         pthread_cond_init(&lane->more, NULL);
         lane->queue_max =
             opts != NULL && opts->queue_max[i] > 0 ? opts->queue_max[i] : OFFLOAD_QUEUE_MAX;
-    }
-    for (int i = 0; i < LOOP_LANES && r == 0; i++) {
-        unsigned n = opts != NULL && opts->threads[i] > 0 ? opts->threads[i] : threads[i];
-
-        r = offload_start(&pool->lanes[i], n < OFFLOAD_THREADS_MAX ? n : OFFLOAD_THREADS_MAX, e);
-    }
-    if (r < 0) {
-        loop_offload_free(pool);
-        return r;
     }
     *ret_pool = pool;
     return 0;
@@ -181,6 +173,9 @@ int loop_offload_submit(struct loop_offload *pool, struct loop_worker *w, enum l
     } else if (lane->waiting >= lane->queue_max) {
         w->stats.jobs_refused++;
         r = WSPR_ELIMIT;
+    } else if (!offload_grow(lane)) {
+        w->stats.jobs_refused++;
+        r = WSPR_ESYS;
     } else {
         j->w = w;
         j->pool = pool;

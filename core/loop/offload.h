@@ -31,19 +31,20 @@ struct loop_job {
 };
 
 struct loop_offload_opts {
-    unsigned threads[LOOP_LANES];   /* 0: 2 for CPU, 4 for WAIT, 2 for BACK */
+    unsigned threads[LOOP_LANES];   /* at most; 0: 2 for CPU, 4 for WAIT, 2 for BACK */
     unsigned queue_max[LOOP_LANES]; /* jobs that may wait; 0: 4096 */
 };
 
-/* WSPR_ENOMEM or WSPR_ESYS. opts may be NULL. */
+/* Threads are started by the jobs that need them. WSPR_ENOMEM. opts may be NULL. */
 int loop_offload_new(const struct loop_offload_opts *opts, struct loop_offload **ret_pool,
                      struct err *e);
 
 void loop_job_init(struct loop_job *j, void (*work)(void *arg), void (*done)(void *arg, int status),
                    void *arg);
 /*
- * Hands the job to the pool. WSPR_ELIMIT if too many wait, WSPR_ECLOSED after loop_offload_stop();
- * the job then remains the caller's and done() does not come. Worker's thread.
+ * Hands the job to the pool. WSPR_ELIMIT if too many wait, WSPR_ESYS if the system gives the lane
+ * no thread at all, WSPR_ECLOSED after loop_offload_stop(); the job then remains the caller's and
+ * done() does not come. Worker's thread.
  */
 int loop_offload_submit(struct loop_offload *pool, struct loop_worker *w, enum loop_lane lane,
                         struct loop_job *j);

@@ -33,7 +33,7 @@ struct loop_stats {
     uint64_t tasks;         /* later and reap tasks that ran */
     uint64_t timers;        /* timers that fired */
     uint64_t jobs;          /* offloaded jobs that came back */
-    uint64_t jobs_refused;  /* because the queue of their lane was full */
+    uint64_t jobs_refused;  /* because their lane was full, or had no thread */
     uint64_t reads, bytes_in;
     uint64_t writes, bytes_out;
     uint64_t moves, bytes_moved; /* instead of both, between sockets connected in memory */

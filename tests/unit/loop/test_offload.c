@@ -1,5 +1,6 @@
 #include "config.h"
 
+#include <dirent.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
@@ -86,6 +87,41 @@ static void jobs_come_back(void)
     TAP_OK(rig->done == JOBS && rig->ran == JOBS && rig->wrong == 0, "%u done, %u wrong", rig->done,
            rig->wrong);
     TAP_IS(loop_worker_stats(rig->w)->jobs == JOBS && loop_worker_stats(rig->w)->jobs_out == 0);
+    job_rig_free(rig);
+}
+
+/* Of this process, as the system counts them. */
+static unsigned threads_now(void)
+{
+    DIR *d = opendir("/proc/self/task");
+    unsigned n = 0;
+
+    while (d != NULL && readdir(d) != NULL)
+        n++;
+    if (d != NULL)
+        closedir(d);
+    return n;
+}
+
+/* A lane has no thread before it has a job, and no more than it may. */
+static void threads_come_with_jobs(void)
+{
+    struct loop_offload_opts opts = {.threads = {3, 3, 3}};
+    unsigned before = threads_now();
+    struct job_rig *rig = job_rig_new(&opts);
+
+    atomic_store(&rig->hold, 1);
+    TAP_IS(threads_now() == before);
+    for (unsigned i = 0; i < 5; i++) {
+        TAP_IS(loop_offload_submit(rig->pool, rig->w, LOOP_LANE_CPU, &rig->jobs[i]) == 0);
+        TAP_OK(threads_now() == before + (i < 3 ? i + 1 : 3), "%u threads", threads_now() - before);
+    }
+    TAP_IS(loop_offload_submit(rig->pool, rig->w, LOOP_LANE_BACK, &rig->jobs[5]) == 0);
+    TAP_IS(threads_now() == before + 4);
+    atomic_store(&rig->hold, 0);
+    while (loop_worker_stats(rig->w)->jobs_out > 0)
+        loop_worker_turn(rig->w, CLOCK_S);
+    TAP_IS(rig->ran == 6 && rig->wrong == 0);
     job_rig_free(rig);
 }
 
@@ -309,6 +345,7 @@ static void workers_hand_work_over(void)
 
 static const struct tap_case offload_cases[] = {
     {"jobs_come_back", jobs_come_back},
+    {"threads_come_with_jobs", threads_come_with_jobs},
     {"jobs_are_bounded_and_canceled", jobs_are_bounded_and_canceled},
     {"shutdown_drains", shutdown_drains},
     {"shutdown_cancels", shutdown_cancels},
