@@ -60,9 +60,9 @@ static int set_int(const struct config_option *o, const char *dashes, const char
 
     errno = 0;
     v = strtoll(value, &end, 10);
-    if (end == value || *end != '\0' || errno != 0)
+    if (end == value || *end != '\0')
         return bad_value(o, dashes, value, "a number", err);
-    if (v < o->min || v > o->max) {
+    if (errno != 0 || v < o->min || v > o->max) {
         snprintf(want, sizeof want, "%" PRId64 " to %" PRId64, o->min, o->max);
         return bad_value(o, dashes, value, want, err);
     }
@@ -117,12 +117,15 @@ static int set_duration(const struct config_option *o, const char *dashes, const
                         int64_t *ret, struct err *err)
 {
     int64_t v;
+    char want[64];
 
     if (!config_duration(value, &v))
         return bad_value(o, dashes, value, "a time such as 10s, 250ms or 1h30m", err);
-    if ((o->min != 0 || o->max != 0) && (v < o->min || v > o->max))
-        return bad_value(o, dashes, value,
-                         v < o->min ? "a longer time" : "a time that is not so long", err);
+    if ((o->min != 0 || o->max != 0) && (v < o->min || v > o->max)) {
+        snprintf(want, sizeof want, "%gs %s", (double)(v < o->min ? o->min : o->max) / 1e9,
+                 v < o->min ? "or more" : "or less");
+        return bad_value(o, dashes, value, want, err);
+    }
     *ret = v;
     return 0;
 }
