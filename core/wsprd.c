@@ -358,19 +358,26 @@ static int make_gateway(struct daemon *d, struct err *err)
     return r;
 }
 
+/* Listens for pages, or only looks whether that can be right. */
+static int listen_for_pages(struct daemon *d, struct err *err)
+{
+    const char *address = d->settings.listen;
+    char of_port[32];
+    int r;
+
+    snprintf(of_port, sizeof of_port, "127.0.0.1:%" PRId64, d->settings.port);
+    if (address[0] == '\0')
+        address = of_port;
+    r = d->settings.check_config ? gateway_check_address(d->gateway, address, err)
+                                 : gateway_listen(d->gateway, address, err);
+    return r < 0 ? err_prefix(err, 0, "Failed to HTTP serve: ") : 0;
+}
+
 static int start_gateway(struct daemon *d, struct err *err)
 {
-    const char *listen = d->settings.listen;
-    char address[32];
     int r = make_gateway(d, err);
 
-    if (r < 0)
-        return r;
-    snprintf(address, sizeof address, "127.0.0.1:%" PRId64, d->settings.port);
-    r = gateway_listen(d->gateway, listen[0] != '\0' ? listen : address, err);
-    if (r < 0)
-        err_prefix(err, 0, "Failed to HTTP serve: ");
-    return r;
+    return r < 0 ? r : listen_for_pages(d, err);
 }
 
 static void tidy(void *arg)
@@ -444,11 +451,13 @@ static int check_config(struct daemon *d, struct err *err)
     if (r == 0)
         r = make_gateway(d, err);
     if (r == 0) {
+        r = listen_for_pages(d, err);
         gateway_stop(d->gateway, checked, d);
         loop_worker_run(d->worker);
+    }
+    if (r == 0)
         printf("wsprd: %s is right\n",
                d->config.path != NULL ? d->config.path : "the configuration (no file)");
-    }
     return r;
 }
 

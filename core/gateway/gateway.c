@@ -10,6 +10,7 @@
 #include "gateway/private.h"
 #include "gateway/reading.h"
 #include "loop/addr.h"
+#include "naming/endpoint.h"
 #include "ws/origin.h"
 #include "rpc/server.h"
 
@@ -181,6 +182,18 @@ static int take_policies(struct gateway *gw, const struct gateway_opts *opts, st
     return r < 0 ? err_prefix(err, 0, "allowed-origins: ") : 0;
 }
 
+/* What pages serve is listened for much later, when nobody could be told that this is wrong. */
+static int check_peer_addresses(const struct gateway *gw, struct err *err)
+{
+    char told[NAMING_ADDRESS_MAX + 1];
+    int r = loop_addr_check(gw->peer_listen, err);
+
+    if (r < 0)
+        return err_prefix(err, 0, "peer-listen: ");
+    r = naming_address_advertised(gw->peer_listen, gw->peer_advertise, told, err);
+    return r < 0 ? err_prefix(err, 0, "peer-advertise: ") : 0;
+}
+
 /* *ret_tls is NULL if neither is named. */
 static int read_tls(const char *cert_file, const char *key_file, struct loop_tls **ret_tls,
                     struct err *err)
@@ -283,6 +296,8 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     if (r == 0)
         r = keep_texts(gw, opts, err);
     if (r == 0)
+        r = check_peer_addresses(gw, err);
+    if (r == 0)
         r = take_policies(gw, opts, err);
     if (r == 0)
         r = read_tls(opts->tls_cert, opts->tls_key, &gw->tls, err);
@@ -315,18 +330,20 @@ static const struct loop_listener_ops gateway_listener_ops = {
 };
 
 /*
- * What pages say and get on such a listener, private keys included, could be read on the way, and
- * any page that anybody looks at could connect.
+ * What pages say and get on an address that others reach, private keys included, could be read on
+ * the way, and any page that anybody looks at could connect.
  */
-static int refuse_open_address(const struct gateway *gw, const char *address, struct err *err)
+int gateway_check_address(const struct gateway *gw, const char *address, struct err *err)
 {
     const char *text, *port;
     struct ws_origin host;
     struct loop_addr addr;
     size_t len;
+    int r = loop_addr_check(address, err);
 
-    if (loop_addr_split(address, &text, &len, &port, err) < 0)
-        return err != NULL ? err->code : WSPR_EINVAL;
+    if (r < 0)
+        return r;
+    loop_addr_split(address, &text, &len, &port, NULL);
     if (loop_addr_literal(&addr, text, len, 0, true)
             ? loop_addr_is_loopback(&addr)
             : ws_host_parse(span_of(text, len), &host) == 0 && ws_host_is_loopback(&host))
@@ -343,7 +360,7 @@ static int refuse_open_address(const struct gateway *gw, const char *address, st
 
 int gateway_listen(struct gateway *gw, const char *address, struct err *err)
 {
-    int r = refuse_open_address(gw, address, err);
+    int r = gateway_check_address(gw, address, err);
 
     if (r < 0)
         return r;

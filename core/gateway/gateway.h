@@ -112,6 +112,8 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
  * an address that other machines can reach, without TLS or without a list of origins.
  */
 int gateway_listen(struct gateway *gw, const char *address, struct err *err);
+/* The same errors, without listening: everything but those of the system. */
+int gateway_check_address(const struct gateway *gw, const char *address, struct err *err);
 /*
  * Loads a plugin anew, from its file as it is now and with its section of the configuration (may be
  * NULL): the new instance takes new flows, the old one goes when its last has ended. After an error

@@ -54,6 +54,16 @@ int loop_addr_port(const char *text, uint16_t *ret_port, struct err *e)
     return 0;
 }
 
+int loop_addr_check(const char *text, struct err *e)
+{
+    const char *host, *port;
+    uint16_t number;
+    size_t len;
+    int r = loop_addr_split(text, &host, &len, &port, e);
+
+    return r < 0 ? r : loop_addr_port(port, &number, e);
+}
+
 bool loop_addr_literal(struct loop_addr *a, const char *host, size_t len, uint16_t port,
                        bool passive)
 {

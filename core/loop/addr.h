@@ -31,6 +31,8 @@ int loop_addr_split(const char *text, const char **ret_host, size_t *ret_len, co
 /* A number; service names would need files or the network. WSPR_EINVAL, "unknown port tcp/<text>".
  */
 int loop_addr_port(const char *text, uint16_t *ret_port, struct err *e);
+/* Both together: whether text is "host:port". */
+int loop_addr_check(const char *text, struct err *e);
 /* Sets an address from an IPv4 or IPv6 literal ("" means 127.0.0.1 to dial and any to listen). */
 bool loop_addr_literal(struct loop_addr *a, const char *host, size_t len, uint16_t port,
                        bool passive);
