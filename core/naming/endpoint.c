@@ -242,6 +242,16 @@ void naming_endpoint_compose(struct buf *out, struct span protocol, struct span 
         buf_append_str(out, "@@@@");
 }
 
+static bool is_port(struct span text)
+{
+    uint32_t port = 0;
+    size_t i;
+
+    for (i = 0; i < text.len && text.p[i] >= '0' && text.p[i] <= '9' && port <= 65535; i++)
+        port = port * 10 + (uint32_t)(text.p[i] - '0');
+    return i > 0 && i == text.len && port <= 65535;
+}
+
 int naming_address_advertised(const char *bound, const char *advertise,
                               char ret_address[NAMING_ADDRESS_MAX + 1], struct err *e)
 {
@@ -252,7 +262,7 @@ int naming_address_advertised(const char *bound, const char *advertise,
     if (advertise == NULL || advertise[0] == '\0')
         n = snprintf(ret_address, max, "%s", bound);
     else if (!naming_hostport_split(span_str(advertise), &host, &port) || host.len == 0 ||
-             port.len == 0)
+             !is_port(port))
         return err_set(e, WSPR_EINVAL, "\"%s\" is no address: host:port is wanted", advertise);
     else if (span_equal_str(port, "0"))
         n = snprintf(ret_address, max, "%.*s%s", (int)(strlen(advertise) - 2), advertise,
