@@ -33,6 +33,11 @@ int daemon_usage(const char *program, const char *text)
     return EXIT_USAGE;
 }
 
+static void warn_inert(void *program, const char *name)
+{
+    fprintf(stderr, "%s: -%s has no effect here\n", (const char *)program, name);
+}
+
 bool daemon_parse(const char *program, const char *about, const struct config_table *table,
                   int argc, char **argv, void *opts, const struct daemon_opts *common,
                   int *ret_status)
@@ -41,15 +46,13 @@ bool daemon_parse(const char *program, const char *about, const struct config_ta
     int rest, r;
 
     config_defaults(table, opts);
-    r = config_parse_args(table, argc, argv, opts, NULL, NULL, &rest, &e);
+    r = config_parse_args(table, argc, argv, opts, warn_inert, (void *)program, &rest, &e);
+    if (r == 0 && rest < argc)
+        r = err_set(&e, WSPR_EINVAL, "unexpected argument \"%s\"", argv[rest]);
     *ret_status = EXIT_SUCCESS;
     if (r < 0) {
         *ret_status = daemon_usage(program, err_text(&e));
         err_done(&e);
-        return false;
-    }
-    if (rest < argc) {
-        *ret_status = daemon_usage(program, "there are no arguments, only options");
         return false;
     }
     if (common->help) {

@@ -60,6 +60,10 @@ struct daemon_opts {
          .type = CONFIG_ACTION,                                                                    \
          .offset = offsetof(target, common.help),                                                  \
          .help = "print this and exit"},                                                           \
+        {.name = "h",                                                                              \
+         .type = CONFIG_ACTION,                                                                    \
+         .offset = offsetof(target, common.help),                                                  \
+         .help = "the same"},                                                                      \
         {.name = "version",                                                                        \
          .type = CONFIG_ACTION,                                                                    \
          .offset = offsetof(target, common.version),                                               \
@@ -70,6 +74,7 @@ struct daemon_opts {
         {.name = "vmodule", .type = CONFIG_INERT},                                                 \
         {.name = "stderrthreshold", .type = CONFIG_INERT},                                         \
         {.name = "max_stack_buf_size", .type = CONFIG_INERT},                                      \
+        {.name = "vv", .type = CONFIG_INERT},                                                      \
     {                                                                                              \
         .name = "log_backtrace_at", .type = CONFIG_INERT                                           \
     }

@@ -16,7 +16,7 @@ static void ends_by_itself(void)
         {"flag without a value", {"-address"}, {NULL}, 2, "-address"},
         {"no number", {"-max-circuits=many"}, {NULL}, 2, "max-circuits"},
         {"negative", {"-idle-time=-1"}, {NULL}, 2, "idle-time"},
-        {"stray argument", {"stray"}, {NULL}, 2, "no arguments"},
+        {"stray argument", {"stray"}, {NULL}, 2, "unexpected argument \"stray\""},
         {"help", {"--help"}, {NULL}, 0, "-published_address"},
         {"version", {"--version"}, {NULL}, 0, PACKAGE_VERSION},
         {"no address", {"-address=nonsense"}, {NULL}, 1, "nonsense"},

@@ -17,7 +17,7 @@ static void ends_by_itself(void)
     static const struct rig_ending endings[] = {
         {"unknown flag", {"-nonsense"}, {NULL}, 2, "-nonsense"},
         {"flag without a value", {"-listen"}, {NULL}, 2, "-listen"},
-        {"stray argument", {"stray"}, {NULL}, 2, "no arguments"},
+        {"stray argument", {"stray"}, {NULL}, 2, "unexpected argument \"stray\""},
         {"help", {"--help"}, {NULL}, 0, "-listen"},
         {"version", {"--version"}, {NULL}, 0, PACKAGE_VERSION},
         {"no address", {"-listen=nonsense"}, {NULL}, 1, "nonsense"},

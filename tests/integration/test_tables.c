@@ -123,7 +123,7 @@ static void ends_by_itself(void)
     } t[] = {
         {"unknown flag", {"-nonsense"}, NULL, 2, "-nonsense"},
         {"flag without a value", {"-acls"}, NULL, 2, "-acls"},
-        {"stray argument", {"stray"}, NULL, 2, "no arguments"},
+        {"stray argument", {"stray"}, NULL, 2, "unexpected argument \"stray\""},
         {"no number", {"-ttl=soon"}, NULL, 2, "-ttl"},
         {"no time", {"-ttl=0"}, NULL, 2, "-ttl"},
         {"neighborhood", {"-neighborhood_name=x"}, NULL, 2, "-neighborhood_name: there is no"},
