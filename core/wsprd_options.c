@@ -136,7 +136,8 @@ void wsprd_print_usage(void)
         "  VEYRON_IDENTITY   file with the identity to run under, instead of the one that is kept\n"
         "  NAMESPACE_ROOT    mount tables from which names are resolved, separated by commas;\n"
         "                    without any, wsprd runs one of its own, with a sample service\n"
-        "\nExit status: 0 after a signal, 1 if it cannot run, 2 for a wrong option.\n",
+        "\nExit status: 0 after a signal, 1 if it cannot run, 2 for a wrong option or\n"
+        "configuration file, 130 or 143 after a second signal.\n",
         stdout);
 }
 
