@@ -96,6 +96,31 @@ bool loop_addr_literal(struct loop_addr *a, const char *host, size_t len, uint16
     return true;
 }
 
+/* Each connection is named once or twice: printf() for this would be a tenth of what it costs. */
+static char *put_number(char *p, unsigned n)
+{
+    char digits[5];
+    int k = 0;
+
+    do
+        digits[k++] = (char)('0' + n % 10);
+    while ((n /= 10) > 0);
+    while (k > 0)
+        *p++ = digits[--k];
+    return p;
+}
+
+static void put_ip4(char *p, const struct sockaddr_in *in)
+{
+    uint32_t ip = ntohl(in->sin_addr.s_addr);
+
+    for (int shift = 24; shift >= 0; shift -= 8) {
+        p = put_number(p, ip >> shift & 0xff);
+        *p++ = shift > 0 ? '.' : ':';
+    }
+    *put_number(p, ntohs(in->sin_port)) = '\0';
+}
+
 const char *loop_addr_text(const struct loop_addr *a, char out[LOOP_ADDR_TEXT])
 {
     char ip[INET6_ADDRSTRLEN];
@@ -104,8 +129,7 @@ const char *loop_addr_text(const struct loop_addr *a, char out[LOOP_ADDR_TEXT])
     if (a->len == 0)
         return out;
     if (a->u.sa.sa_family == AF_INET) {
-        inet_ntop(AF_INET, &a->u.in.sin_addr, ip, sizeof ip);
-        snprintf(out, LOOP_ADDR_TEXT, "%s:%u", ip, ntohs(a->u.in.sin_port));
+        put_ip4(out, &a->u.in);
     } else if (a->u.sa.sa_family == AF_INET6) {
         inet_ntop(AF_INET6, &a->u.in6.sin6_addr, ip, sizeof ip);
         snprintf(out, LOOP_ADDR_TEXT, "[%s]:%u", ip, ntohs(a->u.in6.sin6_port));

@@ -11,15 +11,23 @@
 
 enum { CHAR_TEXT = 1, CHAR_TOKEN = 2, CHAR_TARGET = 4 };
 
+#define MARK (CHAR_TEXT | CHAR_TARGET)
+#define NAME (CHAR_TEXT | CHAR_TARGET | CHAR_TOKEN)
+
+static const uint8_t char_classes[256] = {
+    ['\t'] = CHAR_TEXT,    [' '] = CHAR_TEXT,    ['!'] = NAME,         ['"'] = MARK,
+    ['#' ... '\''] = NAME, ['(' ... ')'] = MARK, ['*' ... '+'] = NAME, [','] = MARK,
+    ['-' ... '.'] = NAME,  ['/'] = MARK,         ['0' ... '9'] = NAME, [':' ... '@'] = MARK,
+    ['A' ... 'Z'] = NAME,  ['[' ... ']'] = MARK, ['^' ... 'z'] = NAME, ['{'] = MARK,
+    ['|'] = NAME,          ['}'] = MARK,         ['~'] = NAME,         [0x80 ... 0xff] = CHAR_TEXT,
+};
+
+#undef MARK
+#undef NAME
+
 static unsigned char_class(uint8_t c)
 {
-    if (c <= 0x20 || c == 0x7f)
-        return c == ' ' || c == '\t' ? CHAR_TEXT : 0;
-    if (c >= 0x80)
-        return CHAR_TEXT;
-    if (memchr("\"(),/:;<=>?@[\\]{}", c, 17) != NULL)
-        return CHAR_TEXT | CHAR_TARGET;
-    return CHAR_TEXT | CHAR_TOKEN | CHAR_TARGET;
+    return char_classes[c];
 }
 
 /* Length of the run of bytes of a class at the start. */
@@ -268,13 +276,29 @@ static int head_byte(struct ws_http_head *h, const uint8_t *p, size_t i, struct 
     return r;
 }
 
+/* The next place that head_byte has to look at, behind what is plainly in the middle of a line. */
+static size_t head_skip(const struct ws_http_head *h, const uint8_t *p, size_t i, size_t len)
+{
+    size_t stop = (size_t)h->line_start + h->limits.line;
+
+    if (stop > h->limits.head)
+        stop = h->limits.head;
+    if (stop > len)
+        stop = len;
+    if (i > h->line_start && p[i - 1] == '\r')
+        return i;
+    while (i < stop && char_class(p[i]) != 0)
+        i++;
+    return i;
+}
+
 int ws_http_head_feed(struct ws_http_head *h, const uint8_t *p, size_t len, struct err *e)
 {
     if (h->error != 0)
         return err_set(e, h->error, "the HTTP head was refused before");
     if (h->len > 0)
         return (int)h->len;
-    while (h->scanned < len) {
+    while ((h->scanned = head_skip(h, p, h->scanned, len)) < len) {
         int r = head_byte(h, p, h->scanned, e);
 
         if (r != 0)
