@@ -557,6 +557,7 @@ void gateway_conn_accept(struct gateway *gw, int fd, const struct loop_addr *pee
         .out_low = gw->limits.out_soft / 2,
         .tls = gw->tls,
         .pool = gw->offload,
+        .peer = peer,
     };
     struct wspr_conn *c = gw->stats.conns < gw->limits.conns ? conn_new(gw, peer) : NULL;
     struct err e = ERR_INIT;

@@ -177,8 +177,8 @@ static void sock_name(int (*get)(int, struct sockaddr *, socklen_t *), int fd, s
 int loop_sock_open(struct loop_sock *s, struct err *e)
 {
     sock_tune(s);
-    sock_name(getsockname, s->fd, &s->local);
-    sock_name(getpeername, s->fd, &s->remote);
+    if (s->remote.len == 0)
+        sock_name(getpeername, s->fd, &s->remote);
     s->state = SOCK_OPEN;
     if (!s->paused && loop_sock_await_read(s) < 0)
         return err_set(e, WSPR_ESYS, "no event for the descriptor");
@@ -197,9 +197,13 @@ int loop_sock_adopt(struct loop_worker *w, int fd, const struct loop_sock_opts *
         close(fd);
         return err_set(e, WSPR_ENOMEM, "socket: out of memory");
     }
-    flags = fcntl(fd, F_GETFL);
-    if (flags >= 0 && (flags & O_NONBLOCK) == 0)
-        fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    if (opts->peer != NULL) {
+        s->remote = *opts->peer; /* of a listener, which makes descriptors that do not block */
+    } else {
+        flags = fcntl(fd, F_GETFL);
+        if (flags >= 0 && (flags & O_NONBLOCK) == 0)
+            fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    }
     s->fd = fd;
     r = opts->tls != NULL ? loop_tls_begin(s, opts->tls, opts->pool, e) : 0;
     if (r == 0)
@@ -248,8 +252,11 @@ struct loop_worker *loop_sock_worker(const struct loop_sock *s)
     return s->w;
 }
 
-const struct loop_addr *loop_sock_local(const struct loop_sock *s)
+/* Few ask. */
+const struct loop_addr *loop_sock_local(struct loop_sock *s)
 {
+    if (s->local.len == 0 && s->fd >= 0)
+        sock_name(getsockname, s->fd, &s->local);
     return &s->local;
 }
 

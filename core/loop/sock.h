@@ -67,6 +67,8 @@ struct loop_sock_opts {
     /* TLS, of which the pool makes the handshakes; for accepted descriptors only. NULL: none. */
     struct loop_tls *tls;
     struct loop_offload *pool;
+    /* What a listener told with the descriptor; borrowed for the call. NULL: asks the system. */
+    const struct loop_addr *peer;
 };
 
 /*
@@ -123,7 +125,7 @@ bool loop_sock_paused(const struct loop_sock *s);
 
 struct loop_worker *loop_sock_worker(const struct loop_sock *s);
 /* Addresses of a connected socket; len is 0 while it is not. */
-const struct loop_addr *loop_sock_local(const struct loop_sock *s);
+const struct loop_addr *loop_sock_local(struct loop_sock *s);
 const struct loop_addr *loop_sock_remote(const struct loop_sock *s);
 
 #endif

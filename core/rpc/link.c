@@ -417,6 +417,7 @@ int rpc_link_adopt(struct rpc_runtime *rt, int fd, const struct loop_addr *peer,
     l->server = server;
     l->listener = listener;
     opts = link_sock_opts(l);
+    opts.peer = peer;
     r = loop_sock_adopt(rt->worker, fd, &opts, &l->sock, err);
     if (r < 0) {
         link_discard(l);

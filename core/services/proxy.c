@@ -263,6 +263,7 @@ static int conn_new(struct proxy *p, int fd, const struct loop_addr *peer)
     loop_timer_init(&c->timer, p->worker, conn_tick, c);
     loop_task_init(&c->end, conn_end, c);
     opts.arg = c;
+    opts.peer = peer;
     r = loop_sock_adopt(p->worker, fd, &opts, &c->sock, NULL);
     if (r < 0) {
         free(c);
