@@ -517,10 +517,14 @@ static const struct loop_sock_ops conn_sock_ops = {
 
 static struct wspr_conn *conn_new(struct gateway *gw, const struct loop_addr *peer)
 {
-    struct wspr_conn *c = calloc(1, sizeof *c);
+    char remote[LOOP_ADDR_TEXT];
+    struct wspr_conn *c;
 
+    loop_addr_text(peer, remote);
+    c = calloc(1, sizeof *c + strlen(remote) + 1);
     if (c == NULL)
         return NULL;
+    memcpy(c->remote, remote, strlen(remote));
     c->head = malloc(sizeof *c->head);
     if (c->head == NULL || gateway_conn_fit_plugins(c, gw->n_hosts) < 0) {
         free(c->head);
@@ -540,7 +544,6 @@ static struct wspr_conn *conn_new(struct gateway *gw, const struct loop_addr *pe
     loop_timer_init(&c->deadline, gw->worker, conn_deadline, c);
     loop_timer_init(&c->hold, gw->worker, conn_held_too_long, c);
     loop_task_init(&c->task, conn_task, c);
-    loop_addr_text(peer, c->remote);
     gateway_conn_identity_init(c);
     c->local = loop_addr_is_loopback(peer);
     list_push_back(&gw->conns, &c->node);

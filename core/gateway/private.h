@@ -197,9 +197,9 @@ struct wspr_conn {
     struct accounts_waiter identity_wait;
     bool identity_held; /* input waits until that identity is made */
     bool local;         /* the peer is on this machine */
-    char remote[LOOP_ADDR_TEXT];
     unsigned n_plugins;
     struct conn_plugin *plugins; /* by host index */
+    char remote[];               /* the peer's address; there are many of these objects */
 };
 
 /* conn.c */

@@ -92,7 +92,10 @@ struct ws_dec {
 
     /* Why decoding ended, once ws_dec_next returned an error: what to close with. */
     uint16_t close_code;
-    char close_reason[64];
+    union {
+        char close_reason[64];
+        uint8_t control[WS_CONTROL_MAX]; /* until then: payload of a control frame in pieces */
+    };
     int error;   /* sticky */
     bool closed; /* a close frame came in */
 
@@ -104,7 +107,6 @@ struct ws_dec {
     uint8_t opcode;
     uint8_t key[4];
     uint64_t size, done; /* of the payload */
-    uint8_t control[WS_CONTROL_MAX];
 
     /* The message that is being read. */
     bool in_message; /* a frame without FIN came in */
