@@ -45,13 +45,15 @@ bool naming_name_is_rooted(struct span name)
 
 void naming_name_split(struct span name, struct span *ret_address, struct span *ret_rest)
 {
+    const uint8_t *slash;
     size_t n;
 
     *ret_address = span_of(name.p, 0);
     *ret_rest = name;
     if (!naming_name_is_rooted(name))
         return;
-    n = run_length(name, 1, false);
+    slash = memchr(name.p + 1, '/', name.len - 1);
+    n = slash != NULL ? (size_t)(slash - name.p) - 1 : name.len - 1;
     *ret_address = span_of(name.p + 1, n);
     *ret_rest = span_from(name, 1 + n);
     /* One slash separates; a longer run is the start of the rest and stays whole. */

@@ -239,7 +239,7 @@ static void call_timeout(void *arg)
 static int call_write_request(struct rpc_call *c, struct err *err)
 {
     struct rpc_request rq = {
-        .suffix = c->target.wire_suffix,
+        .suffix = c->suffix,
         .method = rpc_call_method(c),
         .n_args = c->n_args,
         .timeout = c->sent_timeout,
@@ -394,15 +394,20 @@ static void call_circuit_ready(struct rpc_circuit_waiter *w, struct vc *vc, cons
 /* Tries the target at target_at. */
 static void call_next_target(struct rpc_call *c)
 {
+    struct rpc_circuits *circuits = &c->client->circuits;
+    struct naming_target target;
     struct err e = ERR_INIT;
+    struct span address;
     struct vc *vc;
     int r;
 
     c->state = RPC_CALL_CONNECTING;
-    r = naming_name_target(call_target_name(c), &c->target, &e);
+    naming_name_split(call_target_name(c), &address, &c->suffix);
+    vc = rpc_circuits_recent(circuits, address, c->opts.identity);
+    r = vc != NULL ? 1 : naming_name_target(call_target_name(c), &target, &e);
     if (r == 0)
-        r = rpc_circuits_get(&c->client->circuits, &c->target.endpoint, c->opts.identity,
-                             &c->waiter, &vc, &e);
+        r = rpc_circuits_get(circuits, address, &target.endpoint, c->opts.identity, &c->waiter, &vc,
+                             &e);
     if (r < 0)
         call_target_failed(c, &e);
     else if (r > 0)

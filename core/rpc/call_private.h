@@ -48,7 +48,7 @@ struct rpc_call {
     size_t name_len;
     struct buf targets; /* resolved names, each ended by NUL; empty: the name itself */
     size_t target_at;   /* offset of the one that is being tried */
-    struct naming_target target;
+    struct span suffix; /* of the target, into its name */
     struct rpc_resolution *resolution;
     struct rpc_circuit_waiter waiter;
     struct vc_flow *flow;

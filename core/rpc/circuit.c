@@ -18,7 +18,9 @@ struct rpc_peer {
     struct rpc_circuits *owner;
     struct security_private *identity;
     struct naming_endpoint endpoint;
-    unsigned pins; /* somebody walks over its circuits */
+    unsigned pins;   /* somebody walks over its circuits */
+    size_t text_len; /* what the last name said for it that is not too long */
+    uint8_t text[NAMING_ENDPOINT_TEXT_MAX];
     uint8_t key[]; /* text of the endpoint, then the identity's address */
 };
 
@@ -34,8 +36,7 @@ struct rpc_circuit {
 
 void rpc_circuits_init(struct rpc_circuits *cs, struct rpc_runtime *rt)
 {
-    cs->rt = rt;
-    cs->peers = NULL;
+    *cs = (struct rpc_circuits){.rt = rt};
 }
 
 /* ---- peers ---- */
@@ -77,10 +78,39 @@ static struct rpc_peer *peer_get(struct rpc_circuits *cs, const struct naming_en
     return p;
 }
 
+/*
+ * Most names lead where names led a moment ago. Remembering their texts is cheaper than to take the
+ * text apart and to look for the endpoint.
+ */
+static void peer_remember(struct rpc_peer *p, struct span text)
+{
+    struct rpc_circuits *cs = p->owner;
+
+    if (text.len > sizeof p->text)
+        return;
+    memcpy(p->text, text.p, text.len);
+    p->text_len = text.len;
+    for (unsigned i = 0; i < RPC_RECENT_PEERS; i++) {
+        if (cs->recent[i] == p)
+            return;
+    }
+    cs->recent[cs->next_recent] = p;
+    cs->next_recent = (cs->next_recent + 1) % RPC_RECENT_PEERS;
+}
+
+static void peer_forget(struct rpc_peer *p)
+{
+    for (unsigned i = 0; i < RPC_RECENT_PEERS; i++) {
+        if (p->owner->recent[i] == p)
+            p->owner->recent[i] = NULL;
+    }
+}
+
 static void peer_check(struct rpc_peer *p)
 {
     if (p->pins > 0 || !list_empty(&p->circuits))
         return;
+    peer_forget(p);
     HASH_DELETE(hh, p->owner->peers, p);
     security_private_unref(p->identity);
     free(p);
@@ -229,25 +259,49 @@ static bool circuit_expiring(const struct rpc_circuit *c, int64_t wall)
     return c->expires != INT64_MAX && wall > c->expires - CIRCUIT_EXPIRY_MARGIN;
 }
 
-int rpc_circuits_get(struct rpc_circuits *cs, const struct naming_endpoint *ep,
+/* One that can take another call; NULL: none. */
+static struct vc *peer_usable(const struct rpc_peer *p)
+{
+    LIST_FOREACH (node, &p->circuits) {
+        const struct rpc_circuit *c = LIST_OBJECT(node, struct rpc_circuit, node);
+
+        if (c->ready && vc_can_open(c->vc) == 0 &&
+            !(c->expires != INT64_MAX && circuit_expiring(c, clock_wall())))
+            return c->vc;
+    }
+    return NULL;
+}
+
+struct vc *rpc_circuits_recent(struct rpc_circuits *cs, struct span text,
+                               const struct security_private *identity)
+{
+    for (unsigned i = 0; i < RPC_RECENT_PEERS && !cs->rt->stopping; i++) {
+        const struct rpc_peer *p = cs->recent[i];
+
+        if (p != NULL && p->identity == identity && span_equal(text, span_of(p->text, p->text_len)))
+            return peer_usable(p);
+    }
+    return NULL;
+}
+
+int rpc_circuits_get(struct rpc_circuits *cs, struct span text, const struct naming_endpoint *ep,
                      struct security_private *identity, struct rpc_circuit_waiter *w,
                      struct vc **ret_vc, struct err *err)
 {
     struct rpc_peer *p;
     struct rpc_circuit *c;
+    struct vc *vc;
 
     if (cs->rt->stopping)
         return err_set(err, WSPR_ECLOSED, "the runtime is stopping");
     p = peer_get(cs, ep, identity);
     if (p == NULL)
         return err_set(err, WSPR_ENOMEM, "out of memory");
-    LIST_FOREACH (node, &p->circuits) {
-        c = LIST_OBJECT(node, struct rpc_circuit, node);
-        if (c->ready && vc_can_open(c->vc) == 0 &&
-            !(c->expires != INT64_MAX && circuit_expiring(c, clock_wall()))) {
-            *ret_vc = c->vc;
-            return 1;
-        }
+    peer_remember(p, text);
+    vc = peer_usable(p);
+    if (vc != NULL) {
+        *ret_vc = vc;
+        return 1;
     }
     /* One that is coming up serves everybody who waits; how many flows it has room for is seen
      * then. */

@@ -27,17 +27,28 @@ struct rpc_circuit_waiter {
     void (*ready)(struct rpc_circuit_waiter *w, struct vc *vc, const struct err *why);
 };
 
+#define RPC_RECENT_PEERS 8
+
 struct rpc_circuits {
     struct rpc_runtime *rt;
-    struct rpc_peer *peers; /* hash by endpoint and identity */
+    struct rpc_peer *peers;                    /* hash by endpoint and identity */
+    struct rpc_peer *recent[RPC_RECENT_PEERS]; /* NULL: none */
+    unsigned next_recent;
 };
 
 void rpc_circuits_init(struct rpc_circuits *cs, struct rpc_runtime *rt);
 /*
- * A circuit to the endpoint under the identity. 1 with *ret_vc if there is one now; 0 if the waiter
- * will be told, never from inside this call; or an error.
+ * The circuit for a name that begins with this text of an endpoint, if it is one of the last that
+ * were asked for and has one that can be used now; NULL says nothing. For all other cases there is
+ * rpc_circuits_get().
  */
-int rpc_circuits_get(struct rpc_circuits *cs, const struct naming_endpoint *ep,
+struct vc *rpc_circuits_recent(struct rpc_circuits *cs, struct span text,
+                               const struct security_private *identity);
+/*
+ * A circuit to the endpoint under the identity; the text is what names say for it. 1 with *ret_vc
+ * if there is one now; 0 if the waiter will be told, never from inside this call; or an error.
+ */
+int rpc_circuits_get(struct rpc_circuits *cs, struct span text, const struct naming_endpoint *ep,
                      struct security_private *identity, struct rpc_circuit_waiter *w,
                      struct vc **ret_vc, struct err *err);
 /* Lets go of circuits that are idle, worn out or about to outlive their identity. */
