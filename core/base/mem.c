@@ -9,7 +9,8 @@
 #include <malloc.h>
 #endif
 
-#define MEM_WORTH (1u << 20)   /* less is left where it is */
+#define MEM_WORTH 65536u /* less is left where it is; also a small part of what is in use */
+#define MEM_PART  64
 #define MEM_LARGE (256 * 1024) /* allocations from here on are mappings of their own */
 
 char *mem_strndup(const char *s, size_t len)
@@ -52,17 +53,28 @@ static size_t resident(void)
     return (pages - files) * (size_t)sysconf(_SC_PAGESIZE);
 }
 
+#ifdef HAVE_MALLOC_TRIM
+/* What is in memory without being in use: what could be given back, and what never can. */
+static size_t excess(size_t *ret_used)
+{
+    size_t held = resident(), idle;
+
+    mem_usage(ret_used, &idle);
+    return held > *ret_used ? held - *ret_used : 0;
+}
+#endif
+
 void mem_give_back(size_t *known)
 {
 #ifdef HAVE_MALLOC_TRIM
-    size_t held = resident(), used, idle;
+    size_t used, now = excess(&used);
 
-    mem_usage(&used, &idle);
-    /* What is idle may be with the system already; the last time may have left what it had to. */
-    if (held <= used + MEM_WORTH || (held + MEM_WORTH > *known && held < *known + MEM_WORTH))
+    if (now < *known)
+        *known = now;
+    if (now <= *known + MEM_WORTH + used / MEM_PART)
         return;
     malloc_trim(0);
-    *known = resident();
+    *known = excess(&used);
 #else
     (void)known;
     (void)resident;

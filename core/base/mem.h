@@ -17,8 +17,8 @@ void *mem_dup(const void *p, size_t len);
 void mem_wipe(void *p, size_t len);
 /*
  * Gives memory that was freed back to the system, if more of it is there than last time; the C
- * library does so by itself only at the end of its heap. *known is how much the process held then:
- * 0 at first, one for each process. For a timer: it takes a moment when much was freed.
+ * library does so by itself only at the end of its heap. *known is how much was left then: 0 at
+ * first, one for each process. For a timer: it takes a moment when much was freed.
  */
 void mem_give_back(size_t *known);
 /* What the allocator has given out, and what it keeps that nobody uses; zeros if it does not tell.
