@@ -433,17 +433,18 @@ static uint64_t bench_memory_after(struct bench *b, uint64_t calls)
 
 static void bench_run_memory(struct bench *b)
 {
-    uint64_t few = b->opt.calls / 100, first, last;
+    uint64_t calls = b->opt.calls, first, then, last;
 
-    b->enough = few;
+    b->enough = calls / 100;
     bench_open_all(b);
-    first = bench_memory_after(b, few);
-    last = bench_memory_after(b, b->opt.calls);
-    printf("%s mode=%s conns=%u outstanding=%u errors=%" PRIu64 " calls=%" PRIu64
-           " anonymous_kib=%" PRIu64 " messages=%" PRIu64 " anonymous_kib_then=%" PRIu64
-           " percent=%.2f\n",
-           b->opt.label, bench_modes[b->opt.mode], b->opt.conns, b->opt.outstanding, b->errors, few,
-           first, b->answers, last, (double)last * 100 / (double)first);
+    first = bench_memory_after(b, calls / 100);
+    then = bench_memory_after(b, calls / 10);
+    last = bench_memory_after(b, calls);
+    printf("%s mode=%s conns=%u outstanding=%u errors=%" PRIu64 " messages=%" PRIu64
+           " kib_after_hundredth=%" PRIu64 " kib_after_tenth=%" PRIu64 " kib_after_all=%" PRIu64
+           " percent=%.1f\n",
+           b->opt.label, bench_modes[b->opt.mode], b->opt.conns, b->opt.outstanding, b->errors,
+           b->answers, first, then, last, (double)last * 100 / (double)first);
 }
 
 static uint64_t bench_own_cpu(void)
@@ -488,7 +489,7 @@ static void bench_usage(void)
     fputs("usage: wspr-bench --port N --mode echo|get|stream|signature|connect|idle [--conns N]\n"
           "       [--outstanding N] [--seconds S] [--warmup S] [--pid N] [--endpoint E]\n"
           "       [--floor] [--label TEXT] [--calls N]\n"
-          "--calls: memory of the server after N/100 and after N answers\n",
+          "--calls: memory of the server after N/100, N/10 and N answers\n",
           stderr);
     exit(2);
 }

@@ -19,6 +19,7 @@ start()
 {
     local log=$folder/$1.log
     shift
+    : >"$log" # it is read before the process has made it
     "$@" >"$log" 2>&1 &
     pid=$!
     pids="$pids $pid"
