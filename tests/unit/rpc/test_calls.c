@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "raw.h"
+#include "rpc/circuit.h"
 #include "rpc/header.h"
 #include "rpc_tests.h"
 #include "security/identity.h"
@@ -376,6 +377,62 @@ static void any_values(void)
     twin_done(&t);
 }
 
+/* An echo of the object `suffix` at the endpoint, which says who was asked for what. */
+static void echo_at(struct twin *t, struct tcall *c, const char *endpoint, const char *suffix)
+{
+    struct vom_value arg = vom_value_str("z");
+    char text[128];
+
+    snprintf(t->name, sizeof t->name, "%s//%s", endpoint, suffix);
+    snprintf(text, sizeof text, "method:\"Echo\",suffix:\"%s\",arg:\"z\"", suffix);
+    twin_call(t, c, "Echo", &arg, 1);
+    TWIN_OK(c);
+    check_string(c, 0, text);
+    tcall_done(c);
+}
+
+/*
+ * More servers than the client remembers the names of, in turns: each has one circuit, however its
+ * endpoint is written, and one that is gone is not taken for another.
+ */
+static void several_servers(void)
+{
+    enum { SERVERS = RPC_RECENT_PEERS + 3 };
+    struct rpc_server *servers[SERVERS];
+    char endpoints[SERVERS][256], other[256], *rid;
+    struct twin t;
+    struct tcall c;
+
+    twin_init(&t, &plain);
+    for (unsigned i = 0; i < SERVERS; i++)
+        servers[i] = rig_serve(&t.s, &t.object.dispatcher, endpoints[i]);
+    for (unsigned round = 0; round < 3; round++) {
+        for (unsigned i = 0; i < SERVERS; i++) {
+            echo_at(&t, &c, endpoints[i], round == 0 ? "a" : "b/c");
+            echo_at(&t, &c, endpoints[i], "");
+        }
+    }
+    snprintf(other, sizeof other, "%s", endpoints[1]);
+    rid = strstr(other, "tcp@");
+    rid = strchr(rid + 4, '@');
+    for (char *p = rid; p != NULL && *p != '\0'; p++)
+        *p = *p >= 'a' && *p <= 'f' ? (char)(*p - 'a' + 'A') : *p;
+    TAP_IS(rid != NULL && strcmp(other, endpoints[1]) != 0);
+    echo_at(&t, &c, other, "x");
+    echo_at(&t, &c, endpoints[1], "x");
+    TAP_IS(twin_stats(&t)->handshakes == SERVERS && twin_stats(&t)->vcs == SERVERS);
+    rig_stop(&t.s, servers[0], 0);
+    snprintf(t.name, sizeof t.name, "%s//x", endpoints[0]);
+    twin_call(&t, &c, "Closure", NULL, 0);
+    TAP_IS(c.err.code != 0);
+    tcall_done(&c);
+    for (unsigned i = 1; i < SERVERS; i++) {
+        echo_at(&t, &c, endpoints[i], "y");
+        rig_stop(&t.s, servers[i], 0);
+    }
+    twin_done(&t);
+}
+
 const struct tap_case rpc_calls_cases[RPC_CALLS_CASES] = {
     {"unary", unary},
     {"errors of methods", errors_of_methods},
@@ -391,4 +448,5 @@ const struct tap_case rpc_calls_cases[RPC_CALLS_CASES] = {
     {"errors of the framework", framework_errors},
     {"authorization denied", authorization_denied},
     {"values of any type", any_values},
+    {"several servers", several_servers},
 };
