@@ -76,7 +76,9 @@ static int listen_somewhere(struct serve *s, const struct serve_opts *opts)
         if (r == 0)
             buf_append_str(&s->endpoint, endpoint);
     }
-    if (r < 0)
+    if (r < 0 && opts->relay[0] == '\0')
+        status = cli_fail_err(cli, r == WSPR_EINVAL ? CLI_USAGE : CLI_LOCAL, &e, "cannot listen");
+    else if (r < 0)
         status = cli_fail_err(cli, CLI_UNREACHABLE, &e, "cannot listen");
     err_done(&e);
     return status;
@@ -209,7 +211,7 @@ static int run_serve(struct cli *cli, const struct cli_args *args)
 
     list_init(&s.object.running);
     if (opts->echo == (opts->command[0] != '\0'))
-        return cli_usage(cli, "one of --exec and --echo must be given");
+        return cli_usage(cli, "either --exec or --echo must be given");
     status = cli_connect(cli, 0);
     if (status != CLI_OK)
         return status;
