@@ -9,9 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "blackhole.h"
 #include "child.h"
 #include "patience.h"
 
@@ -103,12 +105,26 @@ static void end_in_the_midst(struct patience *p, struct world *w)
     patience_wait(p);
 }
 
+/* Some systems let nobody but root have socket filters, or nobody at all. */
+static bool can_vanish(void)
+{
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    bool can = fd >= 0 && blackhole(fd);
+
+    close(fd);
+    return can;
+}
+
 static int run_kind(const struct patience_kind *kind)
 {
     static struct world w;
     struct patience p;
 
     printf("# %s\n", kind->name);
+    if (kind->run == patience_half_open && !can_vanish()) {
+        printf("ok - patience/%s # SKIP the system has no socket filters\n", kind->name);
+        return 0;
+    }
     if (!world_start(&w, true, kind->needs)) {
         printf("not ok - patience/%s: the daemons start\n", kind->name);
         return 1;
