@@ -227,8 +227,8 @@ static void call_flow_data(void *arg, struct vc_flow *flow, struct span bytes)
 }
 
 /*
- * What is read at the end of a flow that an end of it wanted is EOF, as in the reference (spec: ipc
- * 6.4). Of a connection that failed, it is why.
+ * What is read at the end of a flow that an end of it just wanted is EOF, as in the reference
+ * (spec: ipc 6.4). Of a connection that failed, or if the peer said why, it is that.
  */
 static void end_of_flow(const struct err *why, struct err *e)
 {

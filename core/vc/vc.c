@@ -257,7 +257,9 @@ void vc_on_close(struct vc_vif *vif, const struct vc_msg *m)
         return;
     }
     buf_printf(&text, "remote end closed VC(%.*s)", SPAN_ARG(m->text));
-    err_set(&why, WSPR_ECLOSED, "%s", text.len > 0 ? buf_cstr(&text) : "remote end closed VC(...)");
+    /* Who only wants to end says nothing more. */
+    err_set(&why, m->text.len > 0 ? WSPR_EABORTED : WSPR_ECLOSED, "%s",
+            text.len > 0 ? buf_cstr(&text) : "remote end closed VC(...)");
     buf_done(&text);
     vc_end(vc, &why, NULL);
 }

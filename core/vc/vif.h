@@ -139,8 +139,8 @@ struct vc_flow_ops {
      * with, now or later. */
     void (*data)(void *arg, struct vc_flow *flow, struct span bytes);
     /* No more data will come and nothing more can be sent: the peer closed (why->code is 0), or the
-     * circuit ended: WSPR_ECLOSED if one of its ends wanted that, else what went wrong. Comes at
-     * most once. */
+     * circuit ended: WSPR_ECLOSED if one of its ends just wanted that, else what went wrong, or
+     * WSPR_EABORTED with what the peer said of it. Comes at most once. */
     void (*eof)(void *arg, struct vc_flow *flow, const struct err *why);
     /* After a write that answered VC_FULL: the queue is below half the soft limit. */
     void (*writable)(void *arg, struct vc_flow *flow);

@@ -7,7 +7,7 @@
 #define RPC_CALLS_CASES 15
 #define RPC_LOAD_CASES  11
 #define RPC_LIFE_CASES  17
-#define RPC_LOST_CASES  3
+#define RPC_LOST_CASES  4
 #define RPC_OWN_CASES   9
 #define RPC_FAKE_CASES  1
 

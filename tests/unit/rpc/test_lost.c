@@ -67,17 +67,23 @@ static struct loop_sock *lost_sock(struct lost *l)
     return LIST_OBJECT(l->peer.links.next, struct raw_link, node)->sock;
 }
 
-/* The call failed for this reason, which is in the log, too. */
-static void lost_expect(struct lost *l, const char *reason)
+/* The call failed for this reason. */
+static void lost_fails(struct lost *l, const char *reason)
 {
-    char log[4096] = "";
-
     TAP_OK(raw_until(l->rig.w, tcall_is_done, &l->call, 60000), "the call does not end");
     TAP_OK(strncmp(tcall_error(&l->call), READ_FAILED, sizeof READ_FAILED - 1) == 0 &&
                strstr(tcall_error(&l->call), reason) != NULL,
            "error \"%s\"", tcall_error(&l->call));
     TAP_OK(strcmp(err_id(&l->call.err), "veyron2/verror.BadProtocol") == 0, "%s",
            err_id(&l->call.err));
+}
+
+/* The reason is in the log, too. */
+static void lost_expect(struct lost *l, const char *reason)
+{
+    char log[4096] = "";
+
+    lost_fails(l, reason);
     TAP_IS(pread(l->rig.log.fd, log, sizeof log - 1, 0) >= 0);
     TAP_OK(strstr(log, reason) != NULL, "log: %s", log);
 }
@@ -102,6 +108,25 @@ static void peer_breaks_the_protocol(void)
     loop_sock_write(lost_sock(&l), "\x02\0\0\0", 4);
     lost_expect(&l, "unrecognized");
     lost_done(&l);
+}
+
+/* The peer ends the circuit, and says why or nothing. */
+static void peer_closes(void)
+{
+    static const char *const texts[][2] = {{"", "EOF"},
+                                           {"no more", "remote end closed VC(no more)"}};
+
+    for (size_t i = 0; i < 2; i++) {
+        struct raw_circuit *c;
+        struct lost l;
+
+        lost_init(&l, false);
+        c = raw_circuit_at(&l.peer, 0);
+        vc_abort(c->vc, texts[i][0]);
+        c->vc = NULL;
+        lost_fails(&l, texts[i][1]);
+        lost_done(&l);
+    }
 }
 
 static void take_item(struct lost *l)
@@ -151,5 +176,6 @@ static void reason_waits(void)
 const struct tap_case rpc_lost_cases[RPC_LOST_CASES] = {
     {"a peer that vanishes", peer_vanishes},
     {"a peer that breaks the protocol", peer_breaks_the_protocol},
+    {"a peer that closes the circuit", peer_closes},
     {"the reason waits with what is held", reason_waits},
 };

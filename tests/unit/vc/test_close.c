@@ -243,9 +243,9 @@ static void a_closed_circuit_says_why(void)
     pair_run(&p);
     g = pair_accepted(&p.end[1], 0);
     TAP_IS(g->eofs == 1 && g->eof_code == WSPR_ECLOSED && strcmp(g->why, "had \"enough\"") == 0);
-    TAP_IS(f->eofs == 1 && f->eof_code == WSPR_ECLOSED &&
+    TAP_IS(f->eofs == 1 && f->eof_code == WSPR_EABORTED &&
            strcmp(f->why, "remote end closed VC(had \"enough\")") == 0);
-    TAP_IS(v->closeds == 1 && strcmp(v->why, f->why) == 0 && v->code == WSPR_ECLOSED);
+    TAP_IS(v->closeds == 1 && strcmp(v->why, f->why) == 0 && v->code == WSPR_EABORTED);
     TAP_IS(pair_open_flow(v, &e) == NULL && e.code == WSPR_ECLOSED);
     TAP_OK(strcmp(err_text(&e),
                   "Connect on closed VC(\"remote end closed VC(had \\\"enough\\\")\")") == 0,
