@@ -60,7 +60,10 @@ struct daemon {
     struct accounts *accounts;
     struct gateway *gateway;
     struct loop_timer tidy;
-    size_t free_memory; /* when tidy() looked last */
+    size_t free_memory;   /* when tidy() looked last */
+    bool identity_is_new; /* and may not be on the disk yet */
+    struct loop_job sync;
+    struct err sync_err;
     bool stopping;
 };
 
@@ -209,7 +212,8 @@ static int start_runtime(struct daemon *d, struct err *err)
                    .vc_idle = d->settings.circuit_idle,
                    .in_total = (uint64_t)d->settings.max_input << 20},
     };
-    int r = identity_of_daemon(d->settings.state_dir, &d->log, &d->identity, &d->trust, err);
+    int r = identity_of_daemon(d->settings.state_dir, &d->log, &d->identity, &d->trust,
+                               &d->identity_is_new, err);
 
     if (r < 0)
         return r;
@@ -380,6 +384,35 @@ static int start_gateway(struct daemon *d, struct err *err)
     return r < 0 ? r : listen_for_pages(d, err);
 }
 
+static void sync_work(void *arg)
+{
+    struct daemon *d = arg;
+
+    identity_of_daemon_sync(d->settings.state_dir, &d->sync_err);
+}
+
+static void sync_done(void *arg, int status)
+{
+    struct daemon *d = arg;
+
+    if (d->sync_err.code != 0)
+        log_write(&d->log, LOG_LEVEL_ERROR, "wsprd", "the new identity may not be kept: %s",
+                  err_text(&d->sync_err));
+    err_done(&d->sync_err);
+}
+
+/* Two flushes take as long as half of the start: nobody who connects needs to wait for them. */
+static void sync_identity(struct daemon *d)
+{
+    if (!d->identity_is_new)
+        return;
+    loop_job_init(&d->sync, sync_work, sync_done, d);
+    if (loop_offload_submit(d->offload, d->worker, LOOP_LANE_WAIT, &d->sync) < 0) {
+        sync_work(d);
+        sync_done(d, 0);
+    }
+}
+
 static void tidy(void *arg)
 {
     struct daemon *d = arg;
@@ -508,6 +541,7 @@ int main(int argc, char **argv)
         return EXIT_SUCCESS;
     }
     print_welcome(&d);
+    sync_identity(&d);
     loop_worker_run(d.worker);
     finish(&d);
     return EXIT_SUCCESS;

@@ -367,12 +367,31 @@ static int write_file(struct account_disk *d, int dir, const char *name, struct 
     return r;
 }
 
+/*
+ * The identity that signs stands beside the folder, if no other was named. It may have been made a
+ * moment ago and must not be lost when what it signs is kept.
+ */
+static int flush_identity(struct account_disk *d, struct err *err)
+{
+    int fd = openat(d->folder, "../identity", O_RDONLY | O_CLOEXEC);
+    int r = 0;
+
+    if (fd < 0)
+        return 0;
+    if (step_fsync(d, fd, "identity") < 0)
+        r = fail(err, "fsync", "the identity");
+    close(fd);
+    return r < 0 ? r : flush_parent(d, err);
+}
+
 int account_disk_write(struct account_disk *d, uint64_t generation, struct span data,
                        struct span signature, struct err *err)
 {
     char name[NAME_MAX_LEN];
-    int dir, r;
+    int dir, r = generation == 1 ? flush_identity(d, err) : 0;
 
+    if (r < 0)
+        return r;
     generation_name(name, generation);
     if (step_mkdir(d, name) < 0)
         return fail(err, "mkdir", name);

@@ -30,7 +30,7 @@ int account_disk_read(struct account_disk *d, uint64_t generation, struct buf *d
 /* Makes the folder, too. */
 int account_disk_lock(struct account_disk *d, struct err *err);
 void account_disk_unlock(struct account_disk *d);
-/* Writes a generation and flushes it, and the folder. */
+/* Writes a generation and flushes it, and the folder; before the first one, our identity. */
 int account_disk_write(struct account_disk *d, uint64_t generation, struct span data,
                        struct span signature, struct err *err);
 /* Makes the generation the one that counts, durably; or turns back to the old one and fails. */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -130,8 +131,11 @@ static int sync_dir_of(const char *path)
     return r;
 }
 
-/* Writes into a file beside it, and gives that its name only when it is complete. */
-static int create_file(const char *path, struct span text, struct err *err)
+/*
+ * Writes into a file beside it, and gives that its name only when it is complete; and, if it is to
+ * be durable, on the disk. It is there for everybody who looks before that.
+ */
+static int create_file(const char *path, struct span text, bool durable, struct err *err)
 {
     char temp[IDENTITY_PATH_MAX];
     int fd, r = 0;
@@ -141,7 +145,8 @@ static int create_file(const char *path, struct span text, struct err *err)
     fd = mkostemp(temp, O_CLOEXEC); /* mode 0600 */
     if (fd < 0)
         return file_error(err, "create", path);
-    if (write_all(fd, text) < 0 || write_all(fd, span_str("\n")) < 0 || sync_fd(fd) < 0)
+    if (write_all(fd, text) < 0 || write_all(fd, span_str("\n")) < 0 ||
+        (durable && sync_fd(fd) < 0))
         r = file_error(err, "write", temp);
     if (close(fd) < 0 && r == 0)
         r = file_error(err, "close", temp);
@@ -150,12 +155,13 @@ static int create_file(const char *path, struct span text, struct err *err)
         r = errno == EEXIST ? err_set(err, WSPR_EEXISTS, "%s exists already", path)
                             : file_error(err, "create", path);
     unlink(temp);
-    if (r == 0 && sync_dir_of(path) < 0)
+    if (r == 0 && durable && sync_dir_of(path) < 0)
         r = file_error(err, "sync the directory of", path);
     return r;
 }
 
-int identity_file_create(const char *path, const struct security_private *id, struct err *err)
+static int create_identity(const char *path, const struct security_private *id, bool durable,
+                           struct err *err)
 {
     struct buf text = BUF_INIT(SECURITY_TEXT_MAX);
     int r = security_idfile_print_private(&text, id);
@@ -163,9 +169,14 @@ int identity_file_create(const char *path, const struct security_private *id, st
     if (r < 0)
         err_set(err, r, "the identity cannot be written as text");
     else
-        r = create_file(path, buf_span(&text), err);
+        r = create_file(path, buf_span(&text), durable, err);
     security_buf_wipe(&text);
     return r;
+}
+
+int identity_file_create(const char *path, const struct security_private *id, struct err *err)
+{
+    return create_identity(path, id, true, err);
 }
 
 /* ---- making ---- */
@@ -268,11 +279,31 @@ static void warn_of_others(const char *path, const struct log *log)
 }
 
 /*
+ * Whether there is no empty file any more. The system may have failed before a new identity was on
+ * the disk: its name is there, and nothing in it that could be lost. The lock is on the file, so
+ * that of several who find it none removes what another one put in its place.
+ */
+static bool remove_empty(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    struct stat file, named;
+    bool gone = false;
+
+    if (fd < 0)
+        return errno == ENOENT;
+    if (flock(fd, LOCK_EX) == 0 && fstat(fd, &file) == 0 && S_ISREG(file.st_mode) &&
+        file.st_size == 0)
+        gone = stat(path, &named) < 0 || named.st_ino != file.st_ino || unlink(path) == 0;
+    close(fd);
+    return gone;
+}
+
+/*
  * The identity in the state directory, which is made if it is not there. *ret_id may be one that
  * could not be kept: the result is then the error. *ret_bad: there is one, but of no use.
  */
 static int keep_identity(char *path, const struct log *log, struct security_private **ret_id,
-                         bool *ret_bad, struct err *err)
+                         bool *ret_made, bool *ret_bad, struct err *err)
 {
     int why, r = make_dir_of(path, err);
 
@@ -280,12 +311,13 @@ static int keep_identity(char *path, const struct log *log, struct security_priv
     if (r < 0)
         return r;
     r = read_file(path, ret_id, &why, err);
-    if (r < 0 && why == ENOENT) {
+    if (r < 0 && (why == ENOENT || (why == 0 && remove_empty(path)))) {
         err_done(err);
         *err = ERR_INIT;
         r = make_identity("", ret_id, err);
         if (r == 0)
-            r = identity_file_create(path, *ret_id, err);
+            r = create_identity(path, *ret_id, false, err);
+        *ret_made = r == 0;
         if (r != WSPR_EEXISTS)
             return r;
         /* Another process was faster. */
@@ -378,8 +410,26 @@ int identity_of_process(struct security_private **ret_id, struct security_trust 
     return identity_of_tool(NULL, ret_id, ret_trust, err);
 }
 
+int identity_of_daemon_sync(const char *dir, struct err *err)
+{
+    char path[IDENTITY_PATH_MAX];
+    int fd, r = identity_state_path(dir, path, err);
+
+    if (r < 0)
+        return r;
+    fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return file_error(err, "open", path);
+    if (sync_fd(fd) < 0)
+        r = file_error(err, "sync", path);
+    else if (sync_dir_of(path) < 0)
+        r = file_error(err, "sync the directory of", path);
+    close(fd);
+    return r;
+}
+
 int identity_of_daemon(const char *dir, const struct log *log, struct security_private **ret_id,
-                       struct security_trust **ret_trust, struct err *err)
+                       struct security_trust **ret_trust, bool *ret_made, struct err *err)
 {
     struct security_private *id = NULL;
     struct err why = ERR_INIT;
@@ -387,10 +437,11 @@ int identity_of_daemon(const char *dir, const struct log *log, struct security_p
     bool bad = false;
     int r = identity_of_environment(&id, err);
 
+    *ret_made = false;
     if (r == 1) {
         r = identity_state_path(dir, path, &why);
         if (r == 0)
-            r = keep_identity(path, log, &id, &bad, &why);
+            r = keep_identity(path, log, &id, ret_made, &bad, &why);
         if (bad)
             err_prefix(&why, 0,
                        "the identity in %s is of no use (move it away to get a new one): ", path);

@@ -15,6 +15,7 @@
 #ifndef SERVICES_IDENTITY_FILE_H
 #define SERVICES_IDENTITY_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -54,8 +55,14 @@ int identity_of_tool(const char *file, struct security_private **ret_id,
  * two that start at the same time come out with the same one. A file that cannot be read or holds
  * no identity is an error. A state directory that cannot be made or written is one if it was named
  * (dir); otherwise it is logged and the process goes on with an identity that dies with it.
+ *
+ * One that was made (*ret_made) is there for everybody but may not outlive a failure of the system
+ * yet: identity_of_daemon_sync, which may take its time, sees to that. Until then only what can be
+ * made again may depend on it: the account store, which cannot, does the same before it is made. An
+ * empty file, which such a failure may leave, counts as none.
  */
 int identity_of_daemon(const char *dir, const struct log *log, struct security_private **ret_id,
-                       struct security_trust **ret_trust, struct err *err);
+                       struct security_trust **ret_trust, bool *ret_made, struct err *err);
+int identity_of_daemon_sync(const char *dir, struct err *err);
 
 #endif

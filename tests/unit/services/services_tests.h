@@ -6,7 +6,7 @@
 
 #define VALUE_TEXT_CASES    4
 #define SAMPLE_STORE_CASES  5
-#define IDENTITY_FILE_CASES 10
+#define IDENTITY_FILE_CASES 11
 
 extern const struct tap_case value_text_cases[VALUE_TEXT_CASES];
 extern const struct tap_case sample_store_cases[SAMPLE_STORE_CASES];

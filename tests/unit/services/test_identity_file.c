@@ -202,18 +202,20 @@ static void kept(void)
     static const struct log nowhere = {-1, LOG_LEVEL_ERROR};
     struct security_private *first, *again, *tool, *other;
     struct security_trust *trust;
+    bool is_new;
     struct err e = ERR_INIT;
     char dir[4200], parent[4200], file[4300];
 
     state_dir(parent, "kept");
     state_dir(dir, "kept/deeper/wspr");
     snprintf(file, sizeof file, "%s/identity", dir);
-    TAP_OK(identity_of_daemon(dir, &nowhere, &first, &trust, &e) == 0, "%s", err_text(&e));
+    TAP_OK(identity_of_daemon(dir, &nowhere, &first, &trust, &is_new, &e) == 0, "%s", err_text(&e));
     security_trust_unref(trust);
+    TAP_IS(is_new && identity_of_daemon_sync(dir, &e) == 0);
     TAP_IS(has_mode(file, 0600) && has_mode(dir, 0700) && has_mode(parent, 0700));
-    TAP_IS(identity_of_daemon(dir, &nowhere, &again, &trust, &e) == 0);
+    TAP_IS(identity_of_daemon(dir, &nowhere, &again, &trust, &is_new, &e) == 0);
     security_trust_unref(trust);
-    TAP_IS(same(first, again));
+    TAP_IS(same(first, again) && !is_new);
 
     setenv("STATE_DIRECTORY", dir, 1);
     TAP_IS(identity_of_tool(NULL, &tool, &trust, &e) == 0);
@@ -228,7 +230,7 @@ static void kept(void)
     TAP_IS(same(other, tool));
     security_private_unref(tool);
     setenv("VEYRON_IDENTITY", parent, 1);
-    TAP_IS(identity_of_daemon(dir, &nowhere, &tool, &trust, &e) == 0);
+    TAP_IS(identity_of_daemon(dir, &nowhere, &tool, &trust, &is_new, &e) == 0);
     security_trust_unref(trust);
     TAP_IS(same(other, tool));
     unsetenv("VEYRON_IDENTITY");
@@ -250,6 +252,7 @@ static void damaged(void)
     static const struct log nowhere = {-1, LOG_LEVEL_ERROR};
     struct security_private *id;
     struct security_trust *trust;
+    bool is_new;
     struct err e = ERR_INIT;
     char dir[4200], file[4300], text[8] = "";
     FILE *f;
@@ -260,7 +263,7 @@ static void damaged(void)
     f = fopen(file, "w");
     TAP_IS(f != NULL && fputs("!!!!", f) >= 0 && fclose(f) == 0);
     setenv("STATE_DIRECTORY", dir, 1);
-    TAP_IS(identity_of_daemon(NULL, &nowhere, &id, &trust, &e) < 0);
+    TAP_IS(identity_of_daemon(NULL, &nowhere, &id, &trust, &is_new, &e) < 0);
     TAP_OK(strstr(err_text(&e), file) != NULL && strstr(err_text(&e), "move it away") != NULL, "%s",
            err_text(&e));
     err_done(&e);
@@ -280,20 +283,21 @@ static void no_directory(void)
     struct log log = {-1, LOG_LEVEL_WARN};
     struct security_private *id;
     struct security_trust *trust;
+    bool is_new;
     struct err e = ERR_INIT;
     char file[4200], dir[4300], text[4096] = "";
     int fds[2];
 
     write_file(file, "", 0);
     snprintf(dir, sizeof dir, "%s/below", file);
-    TAP_IS(identity_of_daemon(dir, &log, &id, &trust, &e) < 0);
+    TAP_IS(identity_of_daemon(dir, &log, &id, &trust, &is_new, &e) < 0);
     TAP_OK(strstr(err_text(&e), "make the directory") != NULL, "%s", err_text(&e));
     err_done(&e);
     e = ERR_INIT;
     TAP_IS(pipe(fds) == 0);
     log.fd = fds[1];
     setenv("STATE_DIRECTORY", dir, 1);
-    TAP_OK(identity_of_daemon(NULL, &log, &id, &trust, &e) == 0, "%s", err_text(&e));
+    TAP_OK(identity_of_daemon(NULL, &log, &id, &trust, &is_new, &e) == 0, "%s", err_text(&e));
     unsetenv("STATE_DIRECTORY");
     TAP_IS(read(fds[0], text, sizeof text - 1) > 0);
     TAP_OK(strstr(text, "will not be kept") != NULL, "%s", text);
@@ -304,22 +308,22 @@ static void no_directory(void)
 }
 
 /* Many that start at once come out with one identity. */
-static void at_once(void)
+static void all_at_once(const char *dir)
 {
     enum { N = 8 };
     static const struct log nowhere = {-1, LOG_LEVEL_ERROR};
-    char dir[4200], texts[2][4096];
+    char texts[2][4096];
     int fds[2], status;
 
-    state_dir(dir, "at-once");
     TAP_IS(pipe(fds) == 0);
     for (int i = 0; i < N; i++) {
         if (fork() == 0) {
             struct security_private *id;
             struct security_trust *trust;
+            bool is_new;
             struct buf text = BUF_INIT(4096);
 
-            if (identity_of_daemon(dir, &nowhere, &id, &trust, NULL) < 0 ||
+            if (identity_of_daemon(dir, &nowhere, &id, &trust, &is_new, NULL) < 0 ||
                 security_idfile_print_public(&text, security_private_public(id)) < 0)
                 _exit(1);
             buf_truncate(&text, 1000); /* the key is in it; and it arrives in one piece */
@@ -337,11 +341,49 @@ static void at_once(void)
     close(fds[1]);
 }
 
+static void at_once(void)
+{
+    char dir[4200], file[4300];
+    FILE *f;
+
+    all_at_once(state_dir(dir, "at-once"));
+    all_at_once(dir);
+    /* The same, where a failure of the system left an empty file. */
+    state_dir(dir, "at-once-empty");
+    TAP_IS(mkdir(dir, 0700) == 0);
+    snprintf(file, sizeof file, "%s/identity", dir);
+    f = fopen(file, "w");
+    TAP_IS(f != NULL && fclose(f) == 0);
+    all_at_once(dir);
+}
+
+/* What a failure of the system may leave of an identity that was just made. */
+static void emptied(void)
+{
+    static const struct log nowhere = {-1, LOG_LEVEL_ERROR};
+    struct security_private *id;
+    struct security_trust *trust;
+    char dir[4200], file[4300];
+    bool is_new;
+
+    state_dir(dir, "emptied");
+    snprintf(file, sizeof file, "%s/identity", dir);
+    for (int i = 0; i < 3; i++) {
+        TAP_IS(identity_of_daemon(dir, &nowhere, &id, &trust, &is_new, NULL) == 0);
+        TAP_IS(is_new == (i < 2));
+        security_private_unref(id);
+        security_trust_unref(trust);
+        if (i == 0)
+            TAP_IS(truncate(file, 0) == 0);
+    }
+}
+
 static void keep_once(void *arg)
 {
     static const struct log nowhere = {-1, LOG_LEVEL_ERROR};
     struct security_private *id;
     struct security_trust *trust;
+    bool is_new;
     char dir[4200], file[4300];
     bool *made = arg;
     int r;
@@ -350,7 +392,7 @@ static void keep_once(void *arg)
     snprintf(file, sizeof file, "%s/identity", dir);
     if (!*made)
         unlink(file);
-    r = identity_of_daemon(dir, &nowhere, &id, &trust, NULL);
+    r = identity_of_daemon(dir, &nowhere, &id, &trust, &is_new, NULL);
     if (r == 0) {
         security_private_unref(id);
         security_trust_unref(trust);
@@ -374,6 +416,7 @@ const struct tap_case identity_file_cases[IDENTITY_FILE_CASES] = {
     {"where the state directory is", where_state_is},
     {"the daemon keeps its identity", kept},
     {"a damaged file", damaged},
+    {"an empty file", emptied},
     {"no state directory", no_directory},
     {"many daemons start at once", at_once},
     {"failing memory", memory},
