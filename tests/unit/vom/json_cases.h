@@ -5,7 +5,7 @@
 #include "tap.h"
 
 #define VOM_JSON_VECTORS_CASES 2
-#define VOM_JSON_IN_CASES      11
+#define VOM_JSON_IN_CASES      12
 #define VOM_JSON_OUT_CASES     9
 
 extern const struct tap_case vom_json_vectors_cases[VOM_JSON_VECTORS_CASES];

@@ -432,6 +432,28 @@ static void survives_lack_of_memory(void)
     arena_done(&a);
 }
 
+/* So that a value of megabytes is in memory as text and as VOM, and not once more. */
+static void long_text_takes_no_scratch(void)
+{
+    static char text[65536];
+    const struct vom_type *types[] = {&vom_type_string, &vom_type_bytes, &vom_type_any};
+
+    memset(text, 'x', sizeof text - 1);
+    text[0] = text[sizeof text - 2] = '"';
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++) {
+        struct buf out = BUF_INIT(1 << 20);
+        struct arena scratch = ARENA_INIT(1 << 20);
+        struct vom_enc enc;
+
+        vom_enc_init(&enc);
+        TAP_IS(vom_json_encode(&enc, &out, types[i], span_str(text), &scratch, NULL) == 0);
+        TAP_OK(scratch.used == 0 && out.len >= sizeof text - 3, "%zu bytes", scratch.used);
+        vom_enc_done(&enc);
+        buf_done(&out);
+        arena_done(&scratch);
+    }
+}
+
 const struct tap_case vom_json_in_cases[VOM_JSON_IN_CASES] = {
     {"members in any order", members_in_any_order},
     {"keys go out once", keys_go_out_once},
@@ -443,5 +465,6 @@ const struct tap_case vom_json_in_cases[VOM_JSON_IN_CASES] = {
     {"failed values leave the stream whole", failed_values_leave_the_stream_whole},
     {"cut at each byte", cut_at_each_byte},
     {"limits", limits},
+    {"long text takes no scratch", long_text_takes_no_scratch},
     {"each allocation failing", survives_lack_of_memory},
 };
