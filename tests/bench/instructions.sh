@@ -4,7 +4,8 @@
 #   instructions.sh BUILD-FOLDER [BUILD-FOLDER-OF-THE-BENCH]
 #
 # The second folder, the first unless it is named, has the programs of the bench: so that an older wsprd
-# can be looked at with the bench of today. System calls are not in these figures.
+# can be looked at with the bench of today. WSPRD_FLAGS are further options of wsprd. System calls are not in
+# these figures.
 set -Eeuo pipefail
 
 build=$(cd "$1" && pwd)
@@ -84,8 +85,9 @@ export STATE_DIRECTORY="$folder/state"
 start sampled "$build/wspr-sampled" -open
 endpoint=$text
 export NAMESPACE_ROOT=/@2@tcp@127.0.0.1:1@00000000000000000000000000000001@1@2@@
+# shellcheck disable=SC2086 # a list of words
 start wsprd valgrind --tool=callgrind --instr-atstart=no "--callgrind-out-file=$folder/callgrind.out.%p" \
-    "$build/wsprd" -port=0 "-plugin-dir=$build/plugins/.libs"
+    "$build/wsprd" -port=0 "-plugin-dir=$build/plugins/.libs" ${WSPRD_FLAGS:-}
 wsprd_pid=$pid
 port=$(echo "$text" | sed 's,/ws$,,; s,.*:,,')
 count get get 16 16 "$endpoint"
