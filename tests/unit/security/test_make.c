@@ -3,7 +3,6 @@
 
 #include "security/idfile.h"
 #include "security/pattern.h"
-#include "security/store.h"
 
 #define HOUR (INT64_C(3600) * 1000000000)
 #define NOW  INT64_C(1406894400000000000) /* 2014-08-01T12:00:00Z */
@@ -308,46 +307,6 @@ static void size_limits(void)
     err_done(&e);
 }
 
-static void the_store(void)
-{
-    struct security_identity *self = world_identity("self-alice"),
-                             *bob = world_identity("self-bob");
-    struct security_identity *set = world_identity("set-3"), *root = world_identity("self-root");
-    struct security_store *s = security_store_create();
-    struct security_identity *id = NULL;
-    struct security_trust *t = world_trust();
-    struct err e = ERR_INIT;
-
-    TAP_IS(security_store_default(s, t, &id, &e) == WSPR_ENOTFOUND);
-    TAP_OK(strcmp(err_text(&e), "no matching PublicIDs") == 0, "%s", err_text(&e));
-    TAP_IS(security_store_add(s, self, span_str("root/*"), &e) == 0);
-    TAP_IS(security_store_add(s, bob, span_str("*"), &e) == WSPR_EINVAL);
-    TAP_OK(strcmp(err_text(&e),
-                  "public key does not match that of existing PublicIDs in the store") == 0,
-           "%s", err_text(&e));
-    TAP_IS(security_store_add(s, set, span_str("*"), &e) == 0);
-    /* A set comes apart. */
-    TAP_IS(security_store_for_peer(s, root, t, &id, &e) == 0);
-    prints(id, "alice#alice#root/alice#google/alice@example.com");
-    security_identity_unref(id);
-    TAP_IS(security_store_for_peer(s, bob, t, &id, &e) == 0);
-    prints(id, "alice#root/alice#google/alice@example.com");
-    security_identity_unref(id);
-    TAP_IS(security_store_default(s, t, &id, &e) == 0);
-    security_identity_unref(id);
-    TAP_IS(security_store_set_default(s, span_str("google/*")) == 0);
-    TAP_IS(security_store_default(s, t, &id, &e) == 0);
-    prints(id, "google/alice@example.com");
-    security_identity_unref(id);
-    security_store_free(s);
-    security_store_free(NULL);
-    security_identity_unref(self);
-    security_identity_unref(bob);
-    security_identity_unref(set);
-    security_identity_unref(root);
-    err_done(&e);
-}
-
 static const struct tap_case cases[] = {
     {"new identities", new_identities},
     {"blessings", blessings},
@@ -356,6 +315,5 @@ static const struct tap_case cases[] = {
     {"deriving", deriving},
     {"sets", sets},
     {"limits of size", size_limits},
-    {"the store", the_store},
 };
 const struct tap_suite suite_make = TAP_SUITE("make", cases);
