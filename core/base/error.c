@@ -13,43 +13,40 @@
 
 struct err_row {
     int code;
-    enum err_scope scope;
-    const char *name;
     const char *id;
     const char *text;
 };
 
 /* Several codes share a wire id; the first row with an id is the one that the id maps back to. */
 static const struct err_row err_table[] = {
-    {WSPR_EABORTED, ERR_SCOPE_FLOW, "aborted", VERROR "Aborted", "aborted"},
-    {WSPR_EBADARG, ERR_SCOPE_FLOW, "bad-arg", VERROR "BadArg", "bad argument"},
-    {WSPR_EBADPROTO, ERR_SCOPE_FLOW, "bad-protocol", VERROR "BadProtocol", "bad protocol"},
-    {WSPR_EEXISTS, ERR_SCOPE_FLOW, "exists", VERROR "Exists", "exists already"},
-    {WSPR_EINTERNAL, ERR_SCOPE_FLOW, "internal", VERROR "Internal", "internal error"},
-    {WSPR_ENOTAUTH, ERR_SCOPE_FLOW, "not-authorized", VERROR "NotAuthorized", "not authorized"},
-    {WSPR_ENOTFOUND, ERR_SCOPE_FLOW, "not-found", VERROR "NotFound", "not found"},
-    {WSPR_EUNKNOWN, ERR_SCOPE_FLOW, "unknown", "", "unknown error"},
-    {WSPR_ENOMEM, ERR_SCOPE_FLOW, "no-memory", VERROR "Internal", "out of memory"},
-    {WSPR_EINVAL, ERR_SCOPE_FLOW, "invalid", VERROR "BadArg", "invalid argument"},
-    {WSPR_EPROTO, ERR_SCOPE_CONN, "protocol", VERROR "BadProtocol", "protocol error"},
-    {WSPR_ELIMIT, ERR_SCOPE_FLOW, "limit", VERROR "Internal", "limit reached"},
-    {WSPR_ETRUNC, ERR_SCOPE_MESSAGE, "truncated", VERROR "BadProtocol", "EOF"},
-    {WSPR_ECLOSED, ERR_SCOPE_FLOW, "closed", VERROR "Aborted", "closed"},
-    {WSPR_ETIMEOUT, ERR_SCOPE_FLOW, "timeout", VERROR "BadProtocol", "deadline exceeded"},
-    {WSPR_ECANCELED, ERR_SCOPE_FLOW, "canceled", VERROR "Aborted", "canceled"},
-    {WSPR_ETYPE, ERR_SCOPE_MESSAGE, "type", VERROR "BadProtocol", "type mismatch"},
-    {WSPR_ECRYPTO, ERR_SCOPE_CONN, "crypto", VERROR "Internal", "cryptographic failure"},
-    {WSPR_ESYS, ERR_SCOPE_CONN, "system", VERROR "Internal", "system error"},
-    {WSPR_EAGAIN, ERR_SCOPE_MESSAGE, "again", VERROR "Internal", "try again"},
-    {WSPR_OK, ERR_SCOPE_MESSAGE, "ok", "", "success"},
+    {WSPR_EABORTED, VERROR "Aborted", "aborted"},
+    {WSPR_EBADARG, VERROR "BadArg", "bad argument"},
+    {WSPR_EBADPROTO, VERROR "BadProtocol", "bad protocol"},
+    {WSPR_EEXISTS, VERROR "Exists", "exists already"},
+    {WSPR_EINTERNAL, VERROR "Internal", "internal error"},
+    {WSPR_ENOTAUTH, VERROR "NotAuthorized", "not authorized"},
+    {WSPR_ENOTFOUND, VERROR "NotFound", "not found"},
+    {WSPR_EUNKNOWN, "", "unknown error"},
+    {WSPR_ENOMEM, VERROR "Internal", "out of memory"},
+    {WSPR_EINVAL, VERROR "BadArg", "invalid argument"},
+    {WSPR_EPROTO, VERROR "BadProtocol", "protocol error"},
+    {WSPR_ELIMIT, VERROR "Internal", "limit reached"},
+    {WSPR_ETRUNC, VERROR "BadProtocol", "EOF"},
+    {WSPR_ECLOSED, VERROR "Aborted", "closed"},
+    {WSPR_ETIMEOUT, VERROR "BadProtocol", "deadline exceeded"},
+    {WSPR_ECANCELED, VERROR "Aborted", "canceled"},
+    {WSPR_ETYPE, VERROR "BadProtocol", "type mismatch"},
+    {WSPR_ECRYPTO, VERROR "Internal", "cryptographic failure"},
+    {WSPR_ESYS, VERROR "Internal", "system error"},
+    {WSPR_EAGAIN, VERROR "Internal", "try again"},
+    {WSPR_OK, "", "success"},
 };
 
 #define ERR_ROWS (sizeof err_table / sizeof err_table[0])
 
 static const struct err_row *err_row_of(int code)
 {
-    static const struct err_row other = {0, ERR_SCOPE_FLOW, "other", VERROR "Internal",
-                                         "unknown error"};
+    static const struct err_row other = {0, VERROR "Internal", "unknown error"};
 
     for (size_t i = 0; i < ERR_ROWS; i++) {
         if (err_table[i].code == code)
@@ -66,16 +63,6 @@ const char *err_code_text(int code)
 const char *err_code_id(int code)
 {
     return err_row_of(code)->id;
-}
-
-const char *err_code_name(int code)
-{
-    return err_row_of(code)->name;
-}
-
-enum err_scope err_code_scope(int code)
-{
-    return err_row_of(code)->scope;
 }
 
 int err_code_of_id(const char *id)

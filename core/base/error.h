@@ -13,9 +13,6 @@
 #include <stddef.h>
 #include "wspr/error.h"
 
-/* What is lost when an error of this code occurs. */
-enum err_scope { ERR_SCOPE_MESSAGE, ERR_SCOPE_FLOW, ERR_SCOPE_CONN, ERR_SCOPE_PROCESS };
-
 struct err {
     int code;  /* 0 while nothing went wrong */
     char *id;  /* wire id if it differs from the code's own, else NULL; owned */
@@ -55,9 +52,7 @@ const char *err_id(const struct err *e);
 
 /* The table. */
 const char *err_code_text(int code);
-const char *err_code_id(int code); /* "veyron2/verror.Internal" and so on, "" for none */
-const char *err_code_name(int code);
-enum err_scope err_code_scope(int code);
+const char *err_code_id(int code);  /* "veyron2/verror.Internal" and so on, "" for none */
 int err_code_of_id(const char *id); /* WSPR_EUNKNOWN if no code has this id */
 
 #endif

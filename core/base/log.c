@@ -11,20 +11,6 @@
 
 static const char *const log_names[] = {"error", "warn", "info", "debug"};
 
-const char *log_level_name(enum log_level level)
-{
-    return log_names[level];
-}
-
-int log_level_of(const char *name)
-{
-    for (size_t i = 0; i < sizeof log_names / sizeof log_names[0]; i++) {
-        if (strcmp(log_names[i], name) == 0)
-            return (int)i;
-    }
-    return -1;
-}
-
 const char *log_quote(char *out, size_t size, const void *text, size_t len)
 {
     static const char dots[] = "\xe2\x80\xa6";

@@ -22,7 +22,5 @@ void log_vwrite(const struct log *l, enum log_level level, const char *module, c
                 va_list ap) __attribute__((format(printf, 4, 0)));
 /* Writes text into out as a double-quoted, escaped string, cut with … if it does not fit. */
 const char *log_quote(char *out, size_t size, const void *text, size_t len);
-const char *log_level_name(enum log_level level);
-int log_level_of(const char *name); /* -1 if there is no such level */
 
 #endif

@@ -284,12 +284,6 @@ void json_write_raw(struct json_writer *w, struct span text)
     buf_append_span(w->out, text);
 }
 
-struct buf *json_write_value(struct json_writer *w)
-{
-    writer_next(w);
-    return w->out;
-}
-
 size_t json_write_text_begin(struct json_writer *w)
 {
     writer_next(w);

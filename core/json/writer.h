@@ -37,8 +37,6 @@ void json_write_string(struct json_writer *w, struct span s);
 void json_write_str(struct json_writer *w, const char *s);
 /* A value that is JSON text already. */
 void json_write_raw(struct json_writer *w, struct span text);
-/* A value that the caller appends to the buffer, which is returned. */
-struct buf *json_write_value(struct json_writer *w);
 
 /*
  * A string with another JSON text in it, without a second buffer: what is written between these

@@ -590,8 +590,3 @@ const struct security_identity *rpc_call_server(const struct rpc_call *c)
 {
     return c->server;
 }
-
-struct span rpc_call_target(const struct rpc_call *c)
-{
-    return c->state == RPC_CALL_OPEN ? call_target_name(c) : span_of(NULL, 0);
-}

@@ -137,8 +137,6 @@ void rpc_call_resume(struct rpc_call *call);
 void rpc_call_cancel(struct rpc_call *call);
 /* The identity of the server that answers; NULL before `started`. Borrowed. */
 const struct security_identity *rpc_call_server(const struct rpc_call *call);
-/* The rooted name that the call went to after resolution; empty before `started`. */
-struct span rpc_call_target(const struct rpc_call *call);
 
 /* The client of a runtime; made and freed with it. */
 struct rpc_client *rpc_runtime_client(struct rpc_runtime *rt);

@@ -471,8 +471,3 @@ const struct err *rpc_scall_stream_error(const struct rpc_scall *c)
 {
     return c->stream_error.code != 0 ? &c->stream_error : NULL;
 }
-
-bool rpc_scall_is_gone(const struct rpc_scall *c)
-{
-    return c->gone;
-}

@@ -193,7 +193,6 @@ const struct security_identity *rpc_scall_local(const struct rpc_scall *call);
 const struct security_identity *rpc_scall_remote(const struct rpc_scall *call);
 /* The blessing that came with the request, bound to the server's key; NULL if there is none. */
 const struct security_identity *rpc_scall_blessing(const struct rpc_scall *call);
-bool rpc_scall_is_gone(const struct rpc_scall *call);
 
 struct rpc_server_opts {
     struct security_private *identity; /* NULL: the runtime's */

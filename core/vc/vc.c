@@ -28,22 +28,6 @@ struct vc *vc_find(struct vc_vif *vif, uint32_t vci)
     return n != NULL ? LIST_OBJECT(n, struct vc, node) : NULL;
 }
 
-const char *vc_state_name(enum vc_state state)
-{
-    static const char *const names[] = {
-        [VC_NEW] = "new",
-        [VC_WAIT_KX] = "wait-kx",
-        [VC_KX] = "kx",
-        [VC_WAIT_AUTH] = "wait-auth",
-        [VC_AUTH_SEND] = "auth-send",
-        [VC_AUTH_RECV] = "auth-recv",
-        [VC_READY] = "ready",
-        [VC_CLOSED] = "closed",
-    };
-
-    return names[state];
-}
-
 /* The one place where a circuit changes its state. */
 void vc_set_state(struct vc *vc, enum vc_state state)
 {
@@ -424,12 +408,6 @@ void vc_abort(struct vc *vc, const char *text)
     err_set(&why, WSPR_ECLOSED, "%s", text[0] != '\0' ? text : "closed");
     vc_end(vc, &why, text);
     vif_reap(vif);
-}
-
-void vc_set_ops(struct vc *vc, const struct vc_ops *ops, void *arg)
-{
-    vc->ops = ops;
-    vc->arg = arg;
 }
 
 enum vc_state vc_state(const struct vc *vc)

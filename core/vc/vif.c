@@ -484,11 +484,6 @@ void vc_vif_set_accepting(struct vc_vif *vif, bool accepting)
     vif->accepting = accepting && !vif->over;
 }
 
-bool vc_vif_is_accepting(const struct vc_vif *vif)
-{
-    return vif->accepting;
-}
-
 unsigned vc_vif_vcs(const struct vc_vif *vif)
 {
     return vif->n_open;

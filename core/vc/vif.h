@@ -231,7 +231,6 @@ void vc_vif_tick(struct vc_vif *vif, int64_t now);
 int64_t vc_vif_deadline(const struct vc_vif *vif);
 /* From now on the peer's OpenVC are welcome, or refused with "VCs not accepted". */
 void vc_vif_set_accepting(struct vc_vif *vif, bool accepting);
-bool vc_vif_is_accepting(const struct vc_vif *vif);
 /*
  * Orderly end (spec: stream 5.6): no new circuits or flows; every flow is closed behind what can
  * still be sent with the credit that is there. Call vc_vif_output() until vc_vif_drained(), then
@@ -310,10 +309,8 @@ int vc_open(struct vc_vif *vif, const struct vc_open *how, struct vc **ret_vc, s
 void vc_close(struct vc *vc);
 /* The same at once: flows end, their queues are dropped, CloseVC carries the text ("" for none). */
 void vc_abort(struct vc *vc, const char *text);
-void vc_set_ops(struct vc *vc, const struct vc_ops *ops, void *arg);
 
 enum vc_state vc_state(const struct vc *vc);
-const char *vc_state_name(enum vc_state state);
 bool vc_is_opener(const struct vc *vc);
 uint32_t vc_id(const struct vc *vc);
 uint32_t vc_version(const struct vc *vc);
