@@ -126,10 +126,10 @@ static const struct wspr_plugin caller = {WSPR_PLUGIN_HEAD("caller", "1"), .clai
                                           .n_claims = sizeof caller_claims / sizeof *caller_claims,
                                           .load = caller_load, .conn_close = caller_conn_close};
 
-static void begin_caller(void)
+static void begin_caller(int64_t lookup_timeout)
 {
     struct gw_opts opts = {
-        .service = true, .limits = {.lookup_timeout = 50 * CLOCK_MS}, .plugins = {&caller}};
+        .service = true, .limits = {.lookup_timeout = lookup_timeout}, .plugins = {&caller}};
 
     probe_reset();
     n_done = n_retries = 0;
@@ -156,7 +156,7 @@ static bool somebody_runs(void *arg)
 
 static void test_forgotten_call(void)
 {
-    begin_caller();
+    begin_caller(0);
     snprintf(target, sizeof target, "%s//x", g.endpoint);
     page_message(&p, 1, 1, "");
     page_expect_reply(&p, 1, 0, "true");
@@ -173,7 +173,7 @@ static void test_forgotten_signature(void)
     char endpoint[256];
     int fd = gw_mute_server(endpoint);
 
-    begin_caller();
+    begin_caller(0);
     snprintf(target, sizeof target, "%s//x", endpoint);
     page_message(&p, 1, 2, "");
     page_message(&p, 1, 1, "");
@@ -209,7 +209,7 @@ static void test_long_arguments(void)
     memset(quoted, 'x', LEN);
     quoted[0] = quoted[LEN - 1] = '"';
     memset(plain, '7', LEN);
-    begin_caller();
+    begin_caller(0);
     snprintf(target, sizeof target, "%s//x", g.endpoint);
     for (int type = 4; type <= 5; type++) {
         page_message(&p, 1, type, quoted);
@@ -234,7 +234,7 @@ static void test_retried_signature(void)
     int fd = gw_mute_server(endpoint);
     int64_t start = clock_mono();
 
-    begin_caller();
+    begin_caller(50 * CLOCK_MS);
     snprintf(target, sizeof target, "%s//x", endpoint);
     page_message(&p, 1, 3, "");
     page_expect_reply(&p, 1, 0, "true");
