@@ -102,9 +102,9 @@ static bool float_by_name(struct span text, double *ret)
 
     if (negative || (text.len > 0 && text.p[0] == '+'))
         name = span_of(text.p + 1, text.len - 1);
-    if (name.len >= sizeof word)
-        return false;
-    memcpy(word, name.len > 0 ? (const char *)name.p : "", name.len);
+    if (name.len == 0 || name.len >= sizeof word || name.p[0] <= '9')
+        return false; /* nearly all: a number */
+    memcpy(word, name.p, name.len);
     word[name.len] = '\0';
     if (strcasecmp(word, "inf") == 0 || strcasecmp(word, "infinity") == 0) {
         *ret = negative ? -INFINITY : INFINITY;
