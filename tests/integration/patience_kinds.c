@@ -3,6 +3,7 @@
 #include "patience.h"
 
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -32,6 +33,12 @@ static void *patience_thread(void *arg)
 {
     struct patience *p = arg;
 
+    /*
+     * What is judged is what they make of the daemon, not that they use processors: whoever wakes
+     * up takes theirs. Whom they start is as others are.
+     */
+    if (!p->world->brief)
+        (void)sched_setscheduler(0, SCHED_IDLE | SCHED_RESET_ON_FORK, &(struct sched_param){0});
     for (;;) {
         pthread_mutex_lock(&p->lock);
         while (!p->running && !p->leave)
