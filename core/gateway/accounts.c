@@ -18,7 +18,7 @@
 #include "security/idfile.h"
 
 #define POLL_PERIOD (2 * CLOCK_S)
-#define GATHER      (50 * CLOCK_MS)
+#define GATHER      (100 * CLOCK_MS)
 #define QUEUE_MAX   1024
 #define OWN_MAX     (ACCOUNTS_MAX / 2) /* accounts up to which strangers may add theirs */
 

@@ -7,7 +7,7 @@
  * kinds, in random order within each four, so that whatever else the machine does falls on all:
  *
  *     quiet       nobody else does anything
- *     refused     sixteen pages send the same messages at the same rate under a type that does
+ *     refused     the pages send the same messages at the same rate under a type that does
  *                 not exist: what the pages and the messages alone cost
  *     elsewhere   the messages are associations, each of an identity that its account had not, but
  *                 another wsprd gets them: what the work costs whoever shares the machine
@@ -41,7 +41,7 @@
 #include "wspeer.h"
 
 #define IDENTITIES 50
-#define PAGES      16                /* that associate, each a part of the rate */
+#define PAGES      32                /* that associate, each a part of the rate */
 #define CALL_EVERY UINT64_C(2000000) /* nanoseconds; the calls do not saturate anything */
 #define SECOND     UINT64_C(1000000000)
 #define SETTLE_MS  50 /* between blocks: what is under way ends */
@@ -322,7 +322,7 @@ int main(int argc, char **argv)
     static struct result results[KINDS], warm;
     struct rig_wsprd wsprd, other;
     struct child service;
-    char endpoint[512], text[1024];
+    char endpoint[512], text[1024], folder[4200], state[4300];
     struct wspeer p;
     pid_t pids[PAGES];
     uint64_t failed;
@@ -331,9 +331,10 @@ int main(int argc, char **argv)
     if (shared == MAP_FAILED || blocks < 1 || blocks > BLOCKS_MAX || rate < 1)
         die("usage: wspr-bench-associate [BLOCKS [RATE]]");
     seed = measure_now() | 1;
+    snprintf(state, sizeof state, "-state-dir=%s", child_file(folder, sizeof folder, "elsewhere"));
     if (!rig_sampled_start(&service, NULL, endpoint, sizeof endpoint) ||
         !rig_wsprd_start(&wsprd, NULL, (const char *const[]){"-no-embedded", NULL}) ||
-        !rig_wsprd_start(&other, NULL, (const char *const[]){"-no-embedded", NULL}))
+        !rig_wsprd_start(&other, NULL, (const char *const[]){"-no-embedded", state, NULL}))
         die("nothing to measure");
     for (unsigned i = 0; i < PAGES; i++) {
         pids[i] = fork();
