@@ -23,8 +23,10 @@
 #define NUMBER_EXP_MAX    100000
 #define NUMBER_EXACT_EXP  22 /* powers of ten up to this one are doubles */
 #define NUMBER_EXACT_DIGS 15 /* so are integers of this many digits */
+#define NUMBER_MOST_DIGS  19 /* integers of so many fit into 64 bits */
 #define NUMBER_EXACT_MAX  1e15
 #define NUMBER_EXACT_MIN  1e-5 /* times 10^20 it is more than that */
+#define NUMBER_MANT_DIGS  53   /* bits of a double */
 
 /* A number as 0.d1d2d3… × 10^point. */
 struct number_digits {
@@ -101,15 +103,20 @@ static void number_increment(struct number_digits *n)
 
 static size_t number_print_uint(char *out, uint64_t v)
 {
-    char digits[20];
-    size_t n = 0;
+    char digits[20], *d = digits + sizeof digits;
+    size_t n;
 
-    do {
-        digits[n++] = (char)('0' + v % 10);
-        v /= 10;
-    } while (v > 0);
-    for (size_t i = 0; i < n; i++)
-        out[i] = digits[n - 1 - i];
+    for (; v >= 100; v /= 100) {
+        unsigned two = (unsigned)(v % 100);
+
+        *--d = (char)('0' + two % 10);
+        *--d = (char)('0' + two / 10);
+    }
+    *--d = (char)('0' + v % 10);
+    if (v >= 10)
+        *--d = (char)('0' + v / 10);
+    n = (size_t)(digits + sizeof digits - d);
+    memcpy(out, d, n);
     out[n] = '\0';
     return n;
 }
@@ -143,6 +150,119 @@ static bool number_shortest_exact(struct number_digits *ret, double v)
     return false;
 }
 
+#ifdef __SIZEOF_INT128__
+
+/* 10^n, n up to NUMBER_EXACT_EXP: of less than 74 bits. */
+static unsigned __int128 number_ten(int n)
+{
+    static const uint64_t tens[] = {
+        1,       10,       100,       1000,       10000,       100000,
+        1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000,
+    };
+
+    return n < 12 ? tens[n] : (unsigned __int128)tens[11] * tens[n - 11];
+}
+
+/* The double nearest to n / 2^shift, n having more bits than a double; some: n is a bit more. */
+static double number_to_double(unsigned __int128 n, int shift, bool some)
+{
+    uint64_t high = (uint64_t)(n >> 64);
+    int bits = high != 0 ? 128 - __builtin_clzll(high) : 64 - __builtin_clzll((uint64_t)n);
+    int drop = bits - NUMBER_MANT_DIGS;
+    uint64_t v = (uint64_t)(n >> drop);
+    unsigned __int128 rest = n - ((unsigned __int128)v << drop);
+    unsigned __int128 half = (unsigned __int128)1 << (drop - 1);
+
+    if (rest > half || (rest == half && (some || (v & 1) != 0)))
+        v++;
+    return ldexp((double)v, drop - shift);
+}
+
+/* The double nearest to v / 10^exp; the quotient has 54 bits at least. */
+static bool number_divide(uint64_t v, int exp, double *ret)
+{
+    int shift;
+    unsigned __int128 n, ten, quotient;
+
+    if (v == 0) {
+        *ret = 0;
+        return true;
+    }
+    shift = 64 + __builtin_clzll(v);
+    n = (unsigned __int128)v << shift;
+    ten = number_ten(exp);
+    quotient = n / ten;
+    *ret = number_to_double(quotient, shift, quotient * ten != n);
+    return true;
+}
+
+static bool number_reads_as(uint64_t digits, int exp, double v)
+{
+    double back;
+
+    number_divide(digits, exp, &back);
+    return back == v;
+}
+
+/* v × 10^exp, which must be less than 10^18, as the nearest integer; half is rounded to even. */
+static uint64_t number_times(double v, int exp)
+{
+    int two;
+    uint64_t mant = (uint64_t)ldexp(frexp(v, &two), NUMBER_MANT_DIGS);
+    int drop = NUMBER_MANT_DIGS - two;
+    unsigned __int128 n = mant * number_ten(exp), rest, half = (unsigned __int128)1 << (drop - 1);
+    uint64_t ret = (uint64_t)(n >> drop);
+
+    rest = n - ((unsigned __int128)ret << drop);
+    return ret + (rest > half || (rest == half && (ret & 1) != 0));
+}
+
+/* Multiplies by the largest power of ten that leaves it below the limit. */
+static uint64_t number_times_most(double v, uint64_t limit, int *exp)
+{
+    uint64_t n = number_times(v, *exp), more;
+
+    for (; n >= limit; n = number_times(v, --*exp))
+        ;
+    for (; (more = number_times(v, *exp + 1)) < limit; n = more)
+        ++*exp;
+    return n;
+}
+
+/*
+ * What number_shortest_from finds with 16 and 17 digits, for v whose products with powers of ten
+ * are exact in 128 bits: a mantissa and 10^22 have 127.
+ */
+static bool number_shortest_wide(struct number_digits *ret, double v)
+{
+    int unused, exp = 1;
+    bool power = frexp(v, &unused) == 0.5;
+    uint64_t digits;
+
+    while (exp < NUMBER_EXACT_EXP - 2 && v * number_tens[exp] < NUMBER_EXACT_MAX)
+        exp++;
+    digits = number_times_most(v, UINT64_C(10000000000000000), &exp);
+    if (!number_reads_as(digits, exp, v) && !(power && number_reads_as(++digits, exp, v)))
+        digits = number_times_most(v, UINT64_C(100000000000000000), &exp);
+    ret->n = (int)number_print_uint(ret->d, digits);
+    ret->point = ret->n - exp;
+    return true;
+}
+
+#else
+
+static bool number_divide(uint64_t v, int exp, double *ret)
+{
+    return false;
+}
+
+static bool number_shortest_wide(struct number_digits *ret, double v)
+{
+    return false;
+}
+
+#endif
+
 /*
  * Tries n digits, and more. The nearest decimal of n digits is the one to try; only at a power of
  * two, where the next number below is nearer than the one above, may that one fail and its
@@ -173,7 +293,7 @@ static void number_shortest(struct number_digits *ret, double v, bool single)
 
     if (single || !exact)
         number_shortest_from(ret, v, single || v < DBL_MIN ? 1 : NUMBER_EXACT_DIGS, single);
-    else if (!number_shortest_exact(ret, v))
+    else if (!number_shortest_exact(ret, v) && !number_shortest_wide(ret, v))
         number_shortest_from(ret, v, NUMBER_EXACT_DIGS + 1, false);
     while (ret->n > 1 && ret->d[ret->n - 1] == '0')
         ret->n--;
@@ -386,17 +506,31 @@ static bool number_split(struct number_parts *ret, struct span s)
     return (s.p[i] | 0x20) == 'e' && number_split_exp(ret, span_of(s.p + i + 1, s.len - i - 1));
 }
 
+bool json_number_scale(uint64_t digits, unsigned fraction, double *ret)
+{
+    if (fraction > NUMBER_EXACT_EXP)
+        return false;
+    if (FLT_EVAL_METHOD != 0 || digits > UINT64_C(1) << NUMBER_MANT_DIGS)
+        return number_divide(digits, (int)fraction, ret);
+    *ret = (double)digits / number_tens[fraction];
+    return true;
+}
+
 /* Few digits and a small power of ten: one exact operation. */
 static bool number_join_exact(const struct number_parts *p, double *ret)
 {
     uint64_t v = 0;
 
-    if (FLT_EVAL_METHOD != 0 || p->n > NUMBER_EXACT_DIGS || p->exp < -NUMBER_EXACT_EXP ||
+    if (FLT_EVAL_METHOD != 0 || p->n > NUMBER_MOST_DIGS || p->exp < -NUMBER_EXACT_EXP ||
         p->exp > NUMBER_EXACT_EXP)
         return false;
     for (int i = 0; i < p->n; i++)
         v = v * 10 + (uint64_t)(p->digits[i] - '0');
-    *ret = p->exp < 0 ? (double)v / number_tens[-p->exp] : (double)v * number_tens[p->exp];
+    if (p->exp <= 0)
+        return json_number_scale(v, (unsigned)-p->exp, ret);
+    if (p->n > NUMBER_EXACT_DIGS)
+        return false;
+    *ret = (double)v * number_tens[p->exp];
     return true;
 }
 

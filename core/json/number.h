@@ -2,6 +2,7 @@
 #ifndef JSON_NUMBER_H
 #define JSON_NUMBER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/span.h"
@@ -29,6 +30,8 @@ enum json_parsed json_number_parse_int(struct span s, int64_t min, int64_t max, 
 enum json_parsed json_number_parse_uint(struct span s, uint64_t max, uint64_t *ret);
 /* Decimal floating point text, rounded to the nearest double; no names, no hexadecimal. */
 enum json_parsed json_number_parse_double(struct span s, double *ret);
+/* The double nearest to digits / 10^fraction; false if it takes the general way to find it. */
+bool json_number_scale(uint64_t digits, unsigned fraction, double *ret);
 /* The nearest single-precision number, widened. */
 enum json_parsed json_number_parse_float(struct span s, double *ret);
 

@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "vom/internal.h"
+#include "vom/json_run.h"
 
 int vom_json_peek(struct vom_json_conv *c)
 {
@@ -141,11 +142,18 @@ static int count_token(struct vom_json_conv *c, struct count_stack *s,
     return 1;
 }
 
+/* Behind a number and its comma more of them are counted without looking at them as tokens. */
+static void count_run(struct count_stack *s, struct vom_json_lex *lex)
+{
+    s->open[s->depth - 1].commas += vom_json_run_skip(lex);
+}
+
 static int count_elements(struct vom_json_conv *c)
 {
     struct vom_json_lex lex = c->lex;
     struct vom_json_token t = c->token;
     struct count_stack s;
+    bool number = false;
     int r;
 
     s.depth = 0;
@@ -153,6 +161,9 @@ static int count_elements(struct vom_json_conv *c)
     c->next_count = 0;
     r = count_token(c, &s, &t);
     for (bool second = true; r > 0; second = false) {
+        if (number && t.kind == VOM_TOKEN_COMMA)
+            count_run(&s, &lex);
+        number = t.kind == VOM_TOKEN_NUMBER;
         r = vom_json_lex_next(&lex, &t, c->e);
         if (r < 0) {
             /* The reference looks at the second token in another place than at later ones. */

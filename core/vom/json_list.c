@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "vom/json_run.h"
 #include "vom/members.h"
 
 /* A comma between elements. */
@@ -51,12 +52,13 @@ static int list_string(struct vom_json_conv *c, const struct vom_type *t)
 static int list_elements(struct vom_json_conv *c, const struct vom_type *t, uint32_t n)
 {
     const struct vom_type *elem = t->kind == VOM_KIND_BYTES ? &vom_type_byte : t->elem;
-    bool array = t->kind == VOM_KIND_ARRAY, zero = true;
+    bool array = t->kind == VOM_KIND_ARRAY, zero = true, number;
     size_t end = c->out->len; /* of what an array takes */
     int r;
 
     for (uint32_t i = 0; i < n; i++) {
         r = vom_json_conv_value(c, elem);
+        number = c->token.kind == VOM_TOKEN_NUMBER;
         if (r == 0 && i + 1 < n)
             r = list_comma(c);
         if (r < 0)
@@ -64,6 +66,8 @@ static int list_elements(struct vom_json_conv *c, const struct vom_type *t, uint
         zero = zero && c->zero;
         if (i < t->len)
             end = c->out->len;
+        if (number && !array && i + 1 < n) /* more of them, very likely */
+            i += vom_json_run_put(c, elem, n - i - 2);
     }
     if (array && n < t->len)
         vom_json_late(c, "EOF");

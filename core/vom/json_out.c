@@ -15,6 +15,7 @@
 #include "json/number.h"
 #include "json/writer.h"
 #include "vom/internal.h"
+#include "vom/json_run.h"
 #include "vom/members.h"
 #include "vom/ptrmap.h"
 
@@ -356,6 +357,7 @@ static int out_value(struct json_out *o, const struct vom_value *v, unsigned dep
 
 static int next_list(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
 {
+    bool runs = !out_is_opaque(t->elem);
     size_t n;
     int e = vom_read_count(r, t, &n);
 
@@ -363,9 +365,13 @@ static int next_list(struct json_out *o, struct vom_reader *r, const struct vom_
         return e;
     buf_u8(o->out, '[');
     for (size_t i = 0; e == 0 && i < n; i++) {
+        const uint8_t *at = r->p;
+
         if (i > 0)
             buf_append(o->out, ", ", 2);
         e = out_next(o, r, t->elem);
+        if (e == 0 && runs && vom_json_run_is_double(t->elem, at)) /* more of them, very likely */
+            i += vom_json_run_write(o->out, r, t->elem, n - i - 1);
     }
     buf_u8(o->out, ']');
     return e;

@@ -3,41 +3,24 @@
 #include "vom/enc.h"
 
 #include "vom/internal.h"
-
-#define UINT_MAX_LEN 9
-
-/* Writes up to UINT_MAX_LEN bytes, of which the returned number count. */
-static size_t uint_bytes(uint8_t out[UINT_MAX_LEN], uint64_t v)
-{
-    unsigned n;
-
-    if (v < 0x80) {
-        out[0] = (uint8_t)v;
-        return 1;
-    }
-    n = (71 - (unsigned)__builtin_clzll(v)) / 8;
-    for (unsigned i = 0; i < n; i++)
-        out[n - i] = (uint8_t)(v >> (8 * i));
-    out[0] = (uint8_t)(0 - n);
-    return n + 1;
-}
+#include "vom/varint.h"
 
 void vom_put_uint(struct buf *out, uint64_t v)
 {
-    uint8_t bytes[UINT_MAX_LEN];
+    uint8_t bytes[VOM_VARINT_MAX];
 
     /* Nearly always there is room for the longest, so that nothing need be copied. */
-    if (out->error == 0 && out->cap - out->off - out->len >= UINT_MAX_LEN &&
-        out->max - out->len >= UINT_MAX_LEN && out->len <= out->max)
-        buf_commit(out, uint_bytes(buf_data(out) + out->len, v));
+    if (out->error == 0 && out->cap - out->off - out->len >= VOM_VARINT_MAX &&
+        out->max - out->len >= VOM_VARINT_MAX && out->len <= out->max)
+        buf_commit(out, vom_varint_put(buf_data(out) + out->len, v));
     else
-        buf_append(out, bytes, uint_bytes(bytes, v));
+        buf_append(out, bytes, vom_varint_put(bytes, v));
 }
 
 void vom_put_uint_at(struct buf *out, size_t offset, uint64_t v)
 {
-    uint8_t bytes[UINT_MAX_LEN];
-    size_t n = uint_bytes(bytes, v), behind;
+    uint8_t bytes[VOM_VARINT_MAX];
+    size_t n = vom_varint_put(bytes, v), behind;
     uint8_t *at;
 
     if (buf_error(out) != 0 || (n > 1 && buf_reserve(out, n - 1) == NULL))

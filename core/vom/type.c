@@ -12,7 +12,7 @@ SCALAR(vom_type_bool, VOM_KIND_BOOL, 2);
 SCALAR(vom_type_string, VOM_KIND_STRING, 3);
 SCALAR(vom_type_bytes, VOM_KIND_BYTES, 4);
 SCALAR(vom_type_float32, VOM_KIND_FLOAT32, 25);
-SCALAR(vom_type_float64, VOM_KIND_FLOAT64, 26);
+SCALAR(vom_type_float64, VOM_KIND_FLOAT64, VOM_ID_FLOAT64);
 SCALAR(vom_type_int, VOM_KIND_INT, 33);
 SCALAR(vom_type_int8, VOM_KIND_INT8, 34);
 SCALAR(vom_type_int16, VOM_KIND_INT16, 35);

@@ -131,7 +131,8 @@ extern const struct vom_type vom_type_any, vom_type_error, vom_type_bool, vom_ty
 /* Unnamed composites that are needed everywhere. */
 extern const struct vom_type vom_type_string_list, vom_type_any_list, vom_type_any_map;
 
-#define VOM_ID_USER 65 /* the first id of user types */
+#define VOM_ID_USER    65 /* the first id of user types */
+#define VOM_ID_FLOAT64 26
 
 /* The predefined type of a wire id (ids 1-4, 8-13, 25, 26, 33-37, 48-53); NULL for all others. */
 const struct vom_type *vom_type_predefined(uint64_t id);

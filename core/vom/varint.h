@@ -1,9 +1,11 @@
-/* Reading uint (spec: vom A.2). For use inside core/vom. */
+/* Reading and writing uint (spec: vom A.2). For use inside core/vom. */
 #ifndef VOM_VARINT_H
 #define VOM_VARINT_H
 
 #include <stddef.h>
 #include <stdint.h>
+
+#define VOM_VARINT_MAX 9 /* the longest takes so many bytes */
 
 #define VOM_VARINT_TEXT "vom: can't handle primitive larger than uint64"
 
@@ -35,6 +37,23 @@ static inline int vom_varint(const uint8_t *p, size_t n, uint64_t *ret_v, size_t
         v = v << 8 | p[i];
     *ret_v = v;
     return (int)len + 1;
+}
+
+/* Writes up to VOM_VARINT_MAX bytes, of which the returned number count. */
+static inline size_t vom_varint_put(uint8_t *out, uint64_t v)
+{
+    unsigned n;
+
+    if (v < 0x80) {
+        out[0] = (uint8_t)v;
+        return 1;
+    }
+    n = (71 - (unsigned)__builtin_clzll(v)) / 8;
+    v <<= 64 - 8 * n;
+    out[0] = (uint8_t)(0 - n);
+    for (unsigned i = 0; i < 8; i++)
+        out[1 + i] = (uint8_t)(v >> (56 - 8 * i));
+    return n + 1;
 }
 
 /* The number that an int (zig-zag) stands for. */

@@ -5,7 +5,7 @@
 #include "tap.h"
 
 #define JSON_READER_CASES  8
-#define JSON_NUMBER_CASES  6
+#define JSON_NUMBER_CASES  8
 #define JSON_WRITER_CASES  5
 #define JSON_TABLE_CASES   11
 #define JSON_TREE_CASES    5

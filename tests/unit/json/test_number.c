@@ -3,6 +3,8 @@
 #include <float.h>
 #include <locale.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 
 #include "json/number.h"
 #include "suites.h"
@@ -260,6 +262,94 @@ static void locale_does_not_matter(void)
     setlocale(LC_ALL, "C");
 }
 
+static uint64_t next_random(uint64_t *state)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return *state;
+}
+
+/* No fewer digits than those that are printed read back, and these are the nearest ones. */
+static void check_fewest(double v)
+{
+    char text[JSON_NUMBER_SIZE], want[64];
+    int digits = 1;
+    size_t n = json_number_format_double(text, v);
+    const char *e;
+
+    do
+        snprintf(want, sizeof want, "%.*e", digits - 1, v);
+    while (strtod(want, NULL) != v && digits++ < 17);
+    TAP_OK(text[n] == '\0' && strtod(text, NULL) == v, "%.17g: %s", v, text);
+    e = strchr(text, 'e');
+    if (e != NULL) /* laid out as printf does it, but for the plain form */
+        TAP_OK(strcmp(text, want) == 0, "%.17g: %s, not %s", v, text, want);
+    else
+        TAP_OK(strtod(text, NULL) == strtod(want, NULL) && n <= (size_t)digits + 6,
+               "%.17g: %s, not %s", v, text, want);
+}
+
+static void long_fractions_print_shortest(void)
+{
+    uint64_t state = 123456789;
+
+    for (int i = 0; i < 20000; i++) {
+        uint64_t r = next_random(&state);
+        double v = ldexp((double)(r >> 11), (int)(r % 72) - 75);
+
+        check_fewest(v);
+        check_fewest((double)(r >> 11) / 9007199254740992.0);
+    }
+    for (int e = -7; e < 17; e++) {
+        double up = pow(10, e), down = up;
+
+        for (int i = 0; i < 40; i++) {
+            check_fewest(up);
+            check_fewest(down);
+            up = nextafter(up, INFINITY);
+            down = nextafter(down, 0);
+        }
+    }
+}
+
+static void check_nearest(const char *text)
+{
+    double v = 0, want = strtod(text, NULL);
+
+    TAP_OK(json_number_parse_double(span_str(text), &v) == JSON_PARSED && v == want,
+           "%s: %.17g, not %.17g", text, v, want);
+}
+
+/* Also those that lie between two doubles. */
+static void long_fractions_read_nearest(void)
+{
+    uint64_t state = 987654321;
+    double v;
+
+    for (int i = 0; i < 20000; i++) {
+        uint64_t r = next_random(&state);
+        int point = (int)(r % 20);
+        char text[64];
+
+        snprintf(text, sizeof text, "%019llu", (unsigned long long)(r % 10000000000000000000u));
+        memmove(text + point + 1, text + point, sizeof text - 1 - (size_t)point);
+        text[point] = '.';
+        check_nearest(text);
+        /* 53 bits and one more, which say a half. */
+        snprintf(text, sizeof text, "%llu.5", (unsigned long long)(r >> 12 | UINT64_C(1) << 52));
+        check_nearest(text);
+        snprintf(text, sizeof text, "%llu.25", (unsigned long long)(r >> 13 | UINT64_C(1) << 51));
+        check_nearest(text);
+        snprintf(text, sizeof text, "%llu.75000",
+                 (unsigned long long)(r >> 13 | UINT64_C(1) << 51));
+        check_nearest(text);
+    }
+    TAP_IS(json_number_scale(0, 22, &v) && v == 0);
+    TAP_IS(json_number_scale(UINT64_MAX, 0, &v) && v == 18446744073709551616.0);
+    TAP_IS(!json_number_scale(1, 23, &v));
+}
+
 const struct tap_case json_number_cases[JSON_NUMBER_CASES] = {
     {"doubles print with the fewest digits", doubles_print_shortest},
     {"doubles read back", doubles_read_back},
@@ -267,4 +357,6 @@ const struct tap_case json_number_cases[JSON_NUMBER_CASES] = {
     {"integers", integers},
     {"doubles are rounded once", doubles_are_rounded_once},
     {"the locale does not matter", locale_does_not_matter},
+    {"long fractions print shortest", long_fractions_print_shortest},
+    {"long fractions read nearest", long_fractions_read_nearest},
 };

@@ -346,6 +346,7 @@ int main(int argc, char **argv)
         TAP_SUITE("vectors", vom_json_vectors_cases),
         TAP_SUITE("in", vom_json_in_cases),
         TAP_SUITE("out", vom_json_out_cases),
+        TAP_SUITE("run", vom_json_run_cases),
     };
 
     return tap_main(argc, argv, suites, sizeof suites / sizeof suites[0]);
