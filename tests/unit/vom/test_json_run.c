@@ -252,7 +252,7 @@ static void depth_is_bounded(void)
 static double random_double(uint64_t *state)
 {
     static const double edges[] = {0,      -0.0,     1e21,     1e6,  999999,   -1e6,
-                                   0.0001, 1e-5,     5e-324,   1e15, 999999.5, 9007199254740993,
+                                   0.0001, 1e-5,     5e-324,   1e15, 999999.5, 9007199254740992,
                                    NAN,    INFINITY, -INFINITY};
     uint64_t v = next_random(state);
     double ret;
