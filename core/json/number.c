@@ -15,22 +15,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NUMBER_PLAIN_MIN  -4
-#define NUMBER_PLAIN_MAX  5
-#define NUMBER_DIGITS     17  /* enough for any double */
-#define NUMBER_DIGITS_F   9   /* enough for any single-precision number */
-#define NUMBER_DIGITS_IN  800 /* more digits than these cannot change which double is nearest */
-#define NUMBER_EXP_MAX    100000
-#define NUMBER_EXACT_EXP  22 /* powers of ten up to this one are doubles */
-#define NUMBER_EXACT_DIGS 15 /* so are integers of this many digits */
-#define NUMBER_MOST_DIGS  19 /* integers of so many fit into 64 bits */
-#define NUMBER_EXACT_MAX  1e15
-#define NUMBER_EXACT_MIN  1e-5 /* times 10^20 it is more than that */
-#define NUMBER_MANT_DIGS  53   /* bits of a double */
+#define NUMBER_PLAIN_MIN   -4
+#define NUMBER_PLAIN_MAX   5
+#define NUMBER_DIGITS      17  /* enough for any double */
+#define NUMBER_DIGITS_F    9   /* enough for any single-precision number */
+#define NUMBER_DIGITS_IN   800 /* more digits than these cannot change which double is nearest */
+#define NUMBER_EXP_MAX     100000
+#define NUMBER_EXACT_EXP   22 /* powers of ten up to this one are doubles */
+#define NUMBER_EXACT_DIGS  15 /* so are integers of this many digits */
+#define NUMBER_MOST_DIGS   19 /* integers of so many fit into 64 bits */
+#define NUMBER_EXACT_MAX   1e15
+#define NUMBER_EXACT_MIN   1e-5    /* times 10^20 it is more than that */
+#define NUMBER_EXACT_ERROR 0x1p-51 /* more than two roundings can make */
+#define NUMBER_MANT_DIGS   53      /* bits of a double */
 
 /* A number as 0.d1d2d3… × 10^point. */
 struct number_digits {
-    char d[NUMBER_DIGITS + 1];
+    char d[NUMBER_DIGITS + NUMBER_PLAIN_MAX + 1]; /* as many may be copied */
     int n;
     int point;
 };
@@ -101,23 +102,35 @@ static void number_increment(struct number_digits *n)
     }
 }
 
+/* Powers of ten that are 64-bit integers. */
+static const uint64_t number_int_tens[NUMBER_MOST_DIGS + 1] = {
+    1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,
+    1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19,
+};
+
+/* How many digits, from the number of bits: 1233 / 4096 is a little more than log 2. */
+static unsigned number_width(uint64_t v)
+{
+    unsigned n = (64 - (unsigned)__builtin_clzll(v | 1)) * 1233 >> 12;
+
+    return n + (v >= number_int_tens[n]);
+}
+
 static size_t number_print_uint(char *out, uint64_t v)
 {
-    char digits[20], *d = digits + sizeof digits;
-    size_t n;
+    size_t n = v == 0 ? 1 : number_width(v);
+    char *o = out + n;
 
+    *o = '\0';
     for (; v >= 100; v /= 100) {
         unsigned two = (unsigned)(v % 100);
 
-        *--d = (char)('0' + two % 10);
-        *--d = (char)('0' + two / 10);
+        *--o = (char)('0' + two % 10);
+        *--o = (char)('0' + two / 10);
     }
-    *--d = (char)('0' + v % 10);
+    *--o = (char)('0' + v % 10);
     if (v >= 10)
-        *--d = (char)('0' + v / 10);
-    n = (size_t)(digits + sizeof digits - d);
-    memcpy(out, d, n);
-    out[n] = '\0';
+        *--o = (char)('0' + v / 10);
     return n;
 }
 
@@ -136,14 +149,16 @@ static bool number_shortest_exact(struct number_digits *ret, double v)
 {
     for (int exp = 0; exp <= NUMBER_EXACT_EXP; exp++) {
         double scaled = v * number_tens[exp];
-        uint64_t digits;
+        int64_t digits;
 
         if (scaled >= NUMBER_EXACT_MAX)
             break;
-        digits = (uint64_t)(scaled + 0.5);
+        digits = (int64_t)(scaled + 0.5);
+        if (fabs(scaled - (double)digits) > scaled * NUMBER_EXACT_ERROR) /* spares a division */
+            continue;
         if ((double)digits / number_tens[exp] != v)
             continue;
-        ret->n = (int)number_print_uint(ret->d, digits);
+        ret->n = (int)number_print_uint(ret->d, (uint64_t)digits);
         ret->point = ret->n - exp;
         return true;
     }
@@ -155,12 +170,9 @@ static bool number_shortest_exact(struct number_digits *ret, double v)
 /* 10^n, n up to NUMBER_EXACT_EXP: of less than 74 bits. */
 static unsigned __int128 number_ten(int n)
 {
-    static const uint64_t tens[] = {
-        1,       10,       100,       1000,       10000,       100000,
-        1000000, 10000000, 100000000, 1000000000, 10000000000, 100000000000,
-    };
+    int more = n > NUMBER_MOST_DIGS ? n - NUMBER_MOST_DIGS : 0;
 
-    return n < 12 ? tens[n] : (unsigned __int128)tens[11] * tens[n - 11];
+    return (unsigned __int128)number_int_tens[n - more] * number_int_tens[more];
 }
 
 /* The double nearest to n / 2^shift, n having more bits than a double; some: n is a bit more. */
@@ -299,22 +311,25 @@ static void number_shortest(struct number_digits *ret, double v, bool single)
         ret->n--;
 }
 
+/* Copies more than is needed, since a copy of fixed length is quick: NUMBER_PLAIN_… bound it. */
 static size_t number_print_plain(char *out, const struct number_digits *n)
 {
     char *o = out;
 
     if (n->point <= 0) {
-        *o++ = '0';
-        *o++ = '.';
-        for (int i = n->point; i < 0; i++)
-            *o++ = '0';
+        memcpy(o, "0.000", 5);
+        memcpy(o + 2 - n->point, n->d, NUMBER_DIGITS);
+        return (size_t)(2 - n->point + n->n);
     }
-    for (int i = 0; i < n->n || i < n->point; i++) {
-        if (i == n->point && n->point > 0)
-            *o++ = '.';
-        *o++ = i < n->n ? n->d[i] : '0';
+    memcpy(o, n->d, NUMBER_PLAIN_MAX + 1);
+    if (n->n > n->point) {
+        o[n->point] = '.';
+        memcpy(o + n->point + 1, n->d + n->point, NUMBER_DIGITS);
+        return (size_t)n->n + 1;
     }
-    return (size_t)(o - out);
+    for (int i = n->n; i < n->point; i++)
+        o[i] = '0';
+    return (size_t)n->point;
 }
 
 static size_t number_print_exp(char *out, const struct number_digits *n)

@@ -365,6 +365,21 @@ int json_reader_member(struct json_reader *r, struct arena *a, struct span *ret_
     return n;
 }
 
+/* Passes what neither begins a string nor opens or closes anything. */
+static const uint8_t *reader_pass(const uint8_t *p, const uint8_t *end)
+{
+    for (; end - p >= 8; p += 8) {
+        uint64_t w = json_text_load(p), lower = w | JSON_ONES * 0x20; /* '[' is '{', ']' is '}' */
+        uint64_t hit = (JSON_IS(w, '"') | JSON_IS(lower, '{') | JSON_IS(lower, '}')) & JSON_TOPS;
+
+        if (hit != 0)
+            return p + json_text_first(hit);
+    }
+    while (p < end && *p != '"' && (*p | 0x20) != '{' && (*p | 0x20) != '}')
+        p++;
+    return p;
+}
+
 void json_reader_skip(struct json_reader *r)
 {
     size_t depth = 0;
@@ -394,7 +409,9 @@ void json_reader_skip(struct json_reader *r)
             break;
         default:
             r->p++;
-            if (depth == 0 && r->p < r->end && reader_in_number(*r->p))
+            if (depth > 0)
+                r->p = reader_pass(r->p, r->end);
+            else if (r->p < r->end && reader_in_number(*r->p))
                 continue;
             break;
         }

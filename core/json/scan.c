@@ -260,6 +260,38 @@ static int scan_open(struct json_scan *s)
     return r < 0 ? r : 1;
 }
 
+static const uint8_t *scan_pass_digits(const uint8_t *p, const uint8_t *end)
+{
+    while (p < end && *p >= '0' && *p <= '9')
+        p++;
+    return p;
+}
+
+/* Behind a number and a comma in an array: passes more of both. */
+static void scan_numbers(struct json_scan *s)
+{
+    const uint8_t *p = s->p, *end = s->end, *digits;
+
+    for (;; s->p = ++p) {
+        while (p < end && *p == ' ')
+            p++;
+        if (p < end && *p == '-')
+            p++;
+        digits = p;
+        p = scan_pass_digits(p, end);
+        if (p == digits || (*digits == '0' && p > digits + 1))
+            return;
+        if (p < end && *p == '.') {
+            digits = ++p;
+            p = scan_pass_digits(p, end);
+            if (p == digits)
+                return;
+        }
+        if (p == end || *p != ',')
+            return;
+    }
+}
+
 /* Behind a value: closes what ends here. 1 if another value must follow, 0 at the very end. */
 static int scan_after(struct json_scan *s)
 {
@@ -288,6 +320,8 @@ static int scan_value(struct json_scan *s)
     int r;
 
     do {
+        bool number = false;
+
         if (!scan_more(s))
             return scan_truncated(s);
         if (*s->p == '{' || *s->p == '[') {
@@ -295,10 +329,13 @@ static int scan_value(struct json_scan *s)
             if (r != 0)
                 continue;
         } else {
+            number = *s->p >= '-' && *s->p <= '9';
             r = scan_scalar(s);
         }
         if (r == 0)
             r = scan_after(s);
+        if (r > 0 && number && !scan_in_object(s))
+            scan_numbers(s);
     } while (r > 0);
     return r;
 }

@@ -1,8 +1,8 @@
 /*
  * Runs of numbers in lists, without going through tokens and types for each of them.
  *
- * From JSON: whatever is not an optional minus, digits and perhaps a fraction, with blanks before it
- * and a comma right behind it, ends a run and is left to the general way, errors included; so is
+ * From JSON: whatever is not an optional minus, digits and perhaps a fraction, with blanks before
+ * it and a comma right behind it, ends a run and is left to the general way, errors included; so is
  * the last element, which has no comma. For use inside core/vom.
  */
 #ifndef VOM_JSON_RUN_H

@@ -4,12 +4,22 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define VOM_VARINT_MAX 9 /* the longest takes so many bytes */
 
 #define VOM_VARINT_TEXT "vom: can't handle primitive larger than uint64"
 
 enum { VOM_VARINT_BAD = -1, VOM_VARINT_MORE = 0 };
+
+/* A number as eight bytes, the highest first, and back. */
+static inline uint64_t vom_big_endian(uint64_t v)
+{
+#if __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    v = __builtin_bswap64(v);
+#endif
+    return v;
+}
 
 /*
  * Reads a uint from the n bytes at p. Returns the bytes it took; VOM_VARINT_MORE if it is not
@@ -33,8 +43,13 @@ static inline int vom_varint(const uint8_t *p, size_t n, uint64_t *ret_v, size_t
     *ret_need = len + 1;
     if (n <= len)
         return VOM_VARINT_MORE;
-    for (unsigned i = 1; i <= len; i++)
-        v = v << 8 | p[i];
+    if (n > sizeof v) {
+        memcpy(&v, p + 1, sizeof v);
+        v = vom_big_endian(v) >> (64 - 8 * len);
+    } else {
+        for (unsigned i = 1; i <= len; i++)
+            v = v << 8 | p[i];
+    }
     *ret_v = v;
     return (int)len + 1;
 }
@@ -49,10 +64,9 @@ static inline size_t vom_varint_put(uint8_t *out, uint64_t v)
         return 1;
     }
     n = (71 - (unsigned)__builtin_clzll(v)) / 8;
-    v <<= 64 - 8 * n;
+    v = vom_big_endian(v << (64 - 8 * n));
     out[0] = (uint8_t)(0 - n);
-    for (unsigned i = 0; i < 8; i++)
-        out[1 + i] = (uint8_t)(v >> (56 - 8 * i));
+    memcpy(out + 1, &v, sizeof v);
     return n + 1;
 }
 

@@ -4,7 +4,7 @@
 
 #include "tap.h"
 
-#define JSON_READER_CASES  8
+#define JSON_READER_CASES  9
 #define JSON_NUMBER_CASES  8
 #define JSON_WRITER_CASES  5
 #define JSON_TABLE_CASES   11
