@@ -16,8 +16,10 @@
 #include "loop/wheel.h"
 #include "loop/worker.h"
 
-#define LOOP_SPARES    16    /* output blocks kept for reuse per worker */
-#define LOOP_SPARE_MAX 65536 /* larger ones are freed */
+#define LOOP_SPARES       16    /* output blocks kept for reuse per worker */
+#define LOOP_SPARES_LARGE 4     /* of those so many are larger than this: */
+#define LOOP_SPARE_SMALL  16384 /* bytes */
+#define LOOP_SPARE_MAX    65536 /* larger ones are freed */
 
 #define LOOP_PIPE_MAX 262144 /* bytes under way to one end of a pair of sockets in memory */
 
@@ -109,6 +111,7 @@ struct loop_sock {
     bool in_eof, eof_told;
     bool fill_wanted;
     bool above_low;
+    bool wide; /* the block that it had last was filled beyond LOOP_SPARE_SMALL */
     bool shutdown_wanted, shutdown_done;
     bool memory;            /* no descriptor: pipe.c */
     bool pipe_ended;        /* nothing comes after what is in the pipe */

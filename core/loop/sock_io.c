@@ -68,26 +68,45 @@ static ssize_t sock_send(struct loop_sock *s, size_t len)
     return n;
 }
 
-/* Blocks of output buffers are shared by the sockets of a worker, so that a socket that has nothing
- * to send holds none and one that sends something need not allocate. */
+/*
+ * Blocks of output buffers are shared by the sockets of a worker, so that a socket that has nothing
+ * to send holds none and one that sends something need not allocate. One that sends much takes the
+ * largest and everybody else the smallest: or they would all grow to what the largest needs, as
+ * each comes to it in turn.
+ */
 
 static void sock_out_take(struct loop_sock *s)
 {
     struct loop_worker *w = s->w;
+    struct loop_block *best = w->spares;
 
-    if (s->out.base == NULL && w->n_spares > 0) {
-        struct loop_block b = w->spares[--w->n_spares];
-
-        s->out.base = b.base;
-        s->out.cap = b.cap;
+    if (s->out.base != NULL || w->n_spares == 0)
+        return;
+    for (struct loop_block *b = best + 1; b < w->spares + w->n_spares; b++) {
+        if (s->wide ? b->cap > best->cap : b->cap < best->cap)
+            best = b;
     }
+    s->out.base = best->base;
+    s->out.cap = best->cap;
+    s->wide = false;
+    *best = w->spares[--w->n_spares];
+}
+
+static bool sock_keeps(const struct loop_worker *w, size_t cap)
+{
+    unsigned large = 0;
+
+    for (unsigned i = 0; i < w->n_spares; i++)
+        large += w->spares[i].cap > LOOP_SPARE_SMALL;
+    return w->n_spares < LOOP_SPARES && cap <= LOOP_SPARE_MAX &&
+           (cap <= LOOP_SPARE_SMALL || large < LOOP_SPARES_LARGE);
 }
 
 void loop_block_give(struct loop_worker *w, struct buf *b)
 {
     if (b->base == NULL || b->len > 0)
         return;
-    if (b->cap <= LOOP_SPARE_MAX && w->n_spares < LOOP_SPARES) {
+    if (sock_keeps(w, b->cap)) {
         w->spares[w->n_spares++] = (struct loop_block){b->base, b->cap};
         b->base = NULL;
         b->cap = 0;
@@ -412,6 +431,7 @@ static bool sock_send_queued(struct loop_sock *s)
             return false;
         }
         s->above_low |= s->out.len > s->out_low;
+        s->wide |= s->out.len > LOOP_SPARE_SMALL;
         r = sock_send_handshake(s);
         if (r <= 0 || s->out.len == 0)
             return r >= 0;

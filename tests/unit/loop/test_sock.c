@@ -385,6 +385,55 @@ static void owner_changes_in_data(void)
     loop_worker_free(w);
 }
 
+/* A turn in which the first end writes so many bytes and the others so many, in another order. */
+static void spares_turn(struct loop_worker *w, struct end *e, const int *fds, int n, int turn,
+                        size_t first, size_t others)
+{
+    static const char bytes[40000];
+    static char got[sizeof bytes];
+
+    for (int i = 0; i < n; i++) {
+        int k = (i + turn) % n;
+
+        loop_sock_write(e[k].sock, bytes, k == 0 ? first : others);
+    }
+    loop_worker_turn(w, 0);
+    for (int i = 0; i < n; i++)
+        TAP_IS(recv(fds[i], got, sizeof got, 0) == (ssize_t)(i == 0 ? first : others));
+}
+
+static unsigned large_spares(const struct loop_worker *w)
+{
+    unsigned large = 0;
+
+    for (unsigned i = 0; i < w->n_spares; i++)
+        large += w->spares[i].cap > LOOP_SPARE_SMALL;
+    return large;
+}
+
+/* Where one socket needs a large block the blocks of the others do not all become large. */
+static void spare_blocks_stay_small(void)
+{
+    enum { N = 12, TURNS = 5 * N };
+    struct loop_worker *w = rig_worker();
+    struct end e[N];
+    int fds[N];
+
+    for (int i = 0; i < N; i++)
+        fds[i] = end_pair(&e[i], w, NULL);
+    for (int i = 0; i < TURNS; i++)
+        spares_turn(w, e, fds, N, i, 40000, 500);
+    TAP_OK(w->n_spares == N && large_spares(w) == 1, "%u, %u large", w->n_spares, large_spares(w));
+    for (int i = 0; i < TURNS; i++)
+        spares_turn(w, e, fds, N, i, 40000, 40000);
+    TAP_OK(large_spares(w) == LOOP_SPARES_LARGE, "%u large", large_spares(w));
+    for (int i = 0; i < N; i++) {
+        end_done(&e[i]);
+        close(fds[i]);
+    }
+    loop_worker_free(w);
+}
+
 /* A whole life with each allocation failing in turn: it ends in an error or works. */
 static void sock_once(void *arg)
 {
@@ -446,6 +495,7 @@ static const struct tap_case sock_cases[] = {
     {"half_close", half_close},
     {"fill_is_asked_while_there_is_room", fill_is_asked_while_there_is_room},
     {"owner_changes_in_data", owner_changes_in_data},
+    {"spare_blocks_stay_small", spare_blocks_stay_small},
     {"socks_survive_lack_of_memory", socks_survive_lack_of_memory},
 };
 
