@@ -20,6 +20,15 @@
 
 /* ---- programs ---- */
 
+/* "-ttl=SECONDS" for names that live that long; longer where the kernel is slow (torture/run). */
+static const char *ttl(int seconds)
+{
+    static char flag[32];
+
+    snprintf(flag, sizeof flag, "-ttl=%d", getenv("WSPR_SLOWIO") != NULL ? 10 * seconds : seconds);
+    return flag;
+}
+
 /* Starts a program under the identity of the test, or a fresh one, with a root or none. */
 static bool start(struct tool *t, const char *program, const char *root, bool fresh,
                   const char *const *args)
@@ -58,7 +67,7 @@ static void start_table(struct tool *t, const char *root, const char *name, char
 
     snprintf(name_flag, sizeof name_flag, "--name=%s", name);
     snprintf(want, sizeof want, TABLE_LINE "\"%s\" endpoint: ", name);
-    START(t, "wspr-mounttabled", root, "--address", "127.0.0.1:0", name_flag, "-ttl=4");
+    START(t, "wspr-mounttabled", root, "--address", "127.0.0.1:0", name_flag, ttl(4));
     line_of(t, want, text, size);
     TAP_OK(strncmp(text, "/@2@tcp@127.0.0.1:", 18) == 0, "\"%s\"", text);
 }
@@ -182,7 +191,7 @@ static void names_come_and_go(void)
 
     start_table(&top, NULL, "", root, sizeof root);
     start_table(&below, root, "sub", sub, sizeof sub);
-    START(&server, "wspr-sampled", root, "-name=sub/deep/store", "-ttl=4");
+    START(&server, "wspr-sampled", root, "-name=sub/deep/store", ttl(4));
     line_of(&server, SERVER_LINE, endpoint, sizeof endpoint);
 
     snprintf(want, sizeof want, "/%s//\n", endpoint);
@@ -212,7 +221,7 @@ static void several_roots(void)
     start_table(&a, NULL, "", root_a, sizeof root_a);
     start_table(&b, NULL, "", root_b, sizeof root_b);
     snprintf(roots, sizeof roots, "/127.0.0.1:1,%s, %s", root_a, root_b);
-    START(&server, "wspr-sampled", roots, "-ttl=4");
+    START(&server, "wspr-sampled", roots, ttl(4));
     line_of(&server, SERVER_LINE, endpoint, sizeof endpoint);
     TAP_OK(WSPR(root_a, out, "resolve", "cache") == 0 && strstr(out, endpoint) != NULL, "%s", out);
     TAP_OK(WSPR(root_b, out, "resolve", "cache") == 0 && strstr(out, endpoint) != NULL, "%s", out);
@@ -254,15 +263,15 @@ static void killed(void)
     long long died;
 
     start_table(&table, NULL, "", root, sizeof root);
-    START(&server, "wspr-sampled", root, "-name=mortal", "-ttl=2");
+    START(&server, "wspr-sampled", root, "-name=mortal", ttl(2));
     line_of(&server, SERVER_LINE, endpoint, sizeof endpoint);
-    START(&other, "wspr-sampled", root, "-name=alive", "-ttl=2");
+    START(&other, "wspr-sampled", root, "-name=alive", ttl(2));
     line_of(&other, SERVER_LINE, endpoint, sizeof endpoint);
     TAP_OK(WSPR(root, out, "resolve", "mortal") == 0, "%s", out);
     stop(&server, SIGKILL);
     died = child_now_ms();
     TAP_OK(resolves_with(root, "mortal", 3), "it is still there");
-    tap_note("the name of a killed process, mounted for 2 s, was gone after %lld ms",
+    tap_note("the name of a killed process, mounted with %s, was gone after %lld ms", ttl(2),
              child_now_ms() - died);
     TAP_OK(WSPR(root, out, "resolve", "alive") == 0, "%s", out);
     stop(&other, SIGTERM);
@@ -281,7 +290,7 @@ static void table_comes_back(void)
     TAP_IS(end != NULL);
     *end = '\0';
     snprintf(root, sizeof root, "/%s", address);
-    START(&server, "wspr-sampled", root, "-ttl=4");
+    START(&server, "wspr-sampled", root, ttl(4));
     line_of(&server, SERVER_LINE, endpoint, sizeof endpoint);
     TAP_IS(resolves_with(root, "cache", 0));
     stop(&table, SIGKILL);
