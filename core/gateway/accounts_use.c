@@ -176,7 +176,7 @@ static void use_take(struct account_use *u, struct account_making *m)
     security_private_unref(u->id);
     u->id = m->id;
     m->id = NULL;
-    u->expires = m->raw ? INT64_MAX : clock_wall() + m->lifetime;
+    u->expires = m->raw ? INT64_MAX : m->blessing.now + m->blessing.duration;
     u->renew = m->raw ? INT64_MAX : u->expires - margin;
     err_done(&u->err);
 }
