@@ -1,10 +1,13 @@
 #include "config.h"
 #include "base/buf.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "wspr/error.h"
+
+#define BUF_MOVE_MAX (256 * 1024) /* bytes that are moved without much thought */
 
 void buf_init(struct buf *b, size_t max)
 {
@@ -32,6 +35,21 @@ void buf_release(struct buf *b)
     b->base = NULL;
     b->off = 0;
     b->cap = 0;
+}
+
+bool buf_lessen(struct buf *b, size_t n)
+{
+    uint8_t *base;
+
+    if (b->len > 0 || b->cap <= n)
+        return false;
+    base = realloc(b->base, b->cap - n);
+    if (base == NULL)
+        return false;
+    b->base = base;
+    b->cap -= n;
+    b->off = 0;
+    return true;
 }
 
 void buf_recycle(struct buf *b, size_t keep)
@@ -65,23 +83,32 @@ static int buf_grow(struct buf *b, size_t need)
     return 0;
 }
 
+/*
+ * Whether what was consumed makes the room. Of a long queue that must be worth it: else one that is
+ * nearly full would be moved for each little that is taken from it and put into it.
+ */
+static bool buf_should_move(const struct buf *b, size_t n)
+{
+    return b->len < BUF_MOVE_MAX || b->off >= b->len / 8 || b->off + b->len > SIZE_MAX / 2 - n;
+}
+
 static uint8_t *buf_room(struct buf *b, size_t n)
 {
     if (b->cap - b->off - b->len >= n && b->base != NULL)
         return b->base + b->off + b->len;
-    if (b->off > 0) {
+    if (b->off > 0 && buf_should_move(b, n)) {
         memmove(b->base, b->base + b->off, b->len);
         b->off = 0;
     }
-    if (b->cap - b->len < n || b->base == NULL) {
-        int r = buf_grow(b, b->len + n);
+    if (b->cap - b->off - b->len < n || b->base == NULL) {
+        int r = buf_grow(b, b->off + b->len + n);
 
         if (r < 0) {
             b->error = r;
             return NULL;
         }
     }
-    return b->base + b->len;
+    return b->base + b->off + b->len;
 }
 
 uint8_t *buf_reserve(struct buf *b, size_t n)

@@ -9,6 +9,7 @@
 #define BASE_BUF_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/span.h"
@@ -67,6 +68,8 @@ void buf_u16(struct buf *b, uint16_t v);
 void buf_u24(struct buf *b, uint32_t v);
 void buf_u32(struct buf *b, uint32_t v);
 void buf_u64(struct buf *b, uint64_t v);
+/* Gives about so many bytes of an empty buffer's memory back; false if it has not as many more. */
+bool buf_lessen(struct buf *b, size_t n);
 /* Drops n bytes from the front. */
 void buf_consume(struct buf *b, size_t n);
 /* Cuts the content to its first n bytes. */

@@ -31,6 +31,66 @@ static void buf_appends_and_consumes(void)
     buf_done(&b);
 }
 
+/* A long queue that is nearly full is not moved for each little that leaves it. */
+static void long_queue_is_seldom_moved(void)
+{
+    enum { MAX = 8 << 20, PIECE = 4096 };
+    struct buf b = BUF_INIT(MAX);
+    uint8_t piece[PIECE];
+    uint32_t in = 0, out = 0;
+    unsigned moved = 0;
+
+    for (int i = 0; i < 20000; i++) {
+        size_t off;
+        uint32_t first;
+
+        if (b.len + PIECE > MAX) {
+            memcpy(&first, buf_data(&b), sizeof first);
+            TAP_IS(first == out);
+            buf_consume(&b, PIECE);
+            out++;
+        }
+        off = b.off;
+        memset(piece, (int)in, sizeof piece);
+        memcpy(piece, &in, sizeof in);
+        buf_append(&b, piece, sizeof piece);
+        in++;
+        moved += off > 0 && b.off == 0;
+    }
+    TAP_IS(buf_error(&b) == 0 && b.len == MAX && in - out == MAX / PIECE);
+    TAP_OK(moved > 0 && moved < 100 && b.cap <= 3u * MAX, "moved %u times, %zu bytes", moved,
+           b.cap);
+    for (; b.len > 0; out++) {
+        uint32_t first;
+
+        memcpy(&first, buf_data(&b), sizeof first);
+        TAP_IS(first == out && buf_data(&b)[PIECE - 1] == (uint8_t)out);
+        buf_consume(&b, PIECE);
+    }
+    TAP_IS(out == in);
+    buf_done(&b);
+}
+
+static void buf_lessens_when_empty(void)
+{
+    struct buf b = BUF_INIT(1 << 20);
+    size_t cap;
+
+    TAP_IS(!buf_lessen(&b, 100));
+    buf_append_str(&b, "x");
+    TAP_IS(!buf_lessen(&b, 1));
+    buf_consume(&b, 1);
+    TAP_IS(buf_reserve(&b, 1 << 19) != NULL);
+    cap = b.cap;
+    TAP_IS(buf_lessen(&b, 1 << 18) && b.cap == cap - (1 << 18));
+    while (buf_lessen(&b, 1 << 18))
+        cap = b.cap;
+    TAP_IS(b.cap > 0 && b.cap <= 1 << 18);
+    buf_append_str(&b, "hello");
+    TAP_IS(span_equal_str(buf_span(&b), "hello"));
+    buf_done(&b);
+}
+
 static void buf_prints(void)
 {
     struct buf b = BUF_INIT(20);
@@ -219,6 +279,8 @@ static void log_quotes(void)
 
 static const struct tap_case base_cases[] = {
     {"buf appends and consumes", buf_appends_and_consumes},
+    {"long queue is seldom moved", long_queue_is_seldom_moved},
+    {"buf lessens when empty", buf_lessens_when_empty},
     {"buf prints", buf_prints},
     {"cursor is sticky", cursor_is_sticky},
     {"arena bounds", arena_bounds},
