@@ -24,6 +24,7 @@
 #define SOCK_IN_MAX      (1u << 20)
 #define SOCK_OUT_MAX     (16u << 20)
 #define SOCK_LINGER      (5 * CLOCK_S)
+#define SOCK_FREE_STEP   (4u << 20)
 #define SOCK_KEEPALIVE_S 30 /* spec: stream 5.1 */
 
 static bool sock_lingers(const struct loop_sock *s)
@@ -49,14 +50,19 @@ static void sock_shut(struct loop_sock *s)
     s->fd = -1;
 }
 
+/* What a peer did not read may be much, and the system takes a while for it: some in each turn. */
 static void sock_free(void *arg)
 {
     struct loop_sock *s = arg;
 
+    buf_reset(&s->out);
+    if (buf_lessen(&s->out, SOCK_FREE_STEP)) {
+        loop_worker_reap(s->w, &s->reap);
+        return;
+    }
     s->w->stats.socks--;
     err_done(&s->why);
     buf_done(&s->in);
-    buf_reset(&s->out);
     loop_block_give(s->w, &s->out);
     buf_done(&s->out);
     buf_done(&s->pipe);

@@ -434,6 +434,31 @@ static void spare_blocks_stay_small(void)
     loop_worker_free(w);
 }
 
+/* What a peer never read is freed in several turns; none of them waits for something to happen. */
+static void much_is_freed_in_turns(void)
+{
+    enum { MUCH = 40 << 20 };
+    struct loop_worker *w = rig_worker();
+    struct loop_sock_opts opts = {.out_max = MUCH};
+    struct end e;
+    int fd = end_pair(&e, w, &opts);
+    struct buf *out = loop_sock_out(e.sock);
+    uint8_t *room = buf_reserve(out, MUCH);
+    unsigned turns = 0;
+
+    TAP_IS(room != NULL);
+    memset(room, 'x', MUCH);
+    buf_commit(out, MUCH);
+    loop_worker_turn(w, 0);
+    loop_sock_abort(e.sock);
+    e.sock = NULL;
+    for (; loop_worker_stats(w)->socks > 0 && turns < 100; turns++)
+        loop_worker_turn(w, -1);
+    TAP_OK(turns > 5 && turns < 50, "%u turns", turns);
+    close(fd);
+    loop_worker_free(w);
+}
+
 /* A whole life with each allocation failing in turn: it ends in an error or works. */
 static void sock_once(void *arg)
 {
@@ -496,6 +521,7 @@ static const struct tap_case sock_cases[] = {
     {"fill_is_asked_while_there_is_room", fill_is_asked_while_there_is_room},
     {"owner_changes_in_data", owner_changes_in_data},
     {"spare_blocks_stay_small", spare_blocks_stay_small},
+    {"much_is_freed_in_turns", much_is_freed_in_turns},
     {"socks_survive_lack_of_memory", socks_survive_lack_of_memory},
 };
 
