@@ -98,7 +98,7 @@ static bool same_text(struct span a, struct span b)
 
     if (span_equal(a, b))
         return true;
-    if (memmem(a.p, a.len, "-0", 2) != NULL)
+    if (memmem(a.p, a.len, "-0", 2) != NULL || memmem(b.p, b.len, "-0", 2) != NULL)
         return true;
     /* Trees cannot hold names with a NUL. */
     if (json_tree_read(a, 0, 0, &x, NULL) == 0 && json_tree_read(b, 0, 0, &y, NULL) == 0)
