@@ -55,13 +55,18 @@ int wspeer_tcp(int port)
 
 int wspeer_send_raw(struct wspeer *p, const void *data, size_t len)
 {
+    int flags = MSG_NOSIGNAL | (p->turn != NULL ? MSG_DONTWAIT : 0);
     const uint8_t *at = data;
 
     while (len > 0) {
-        ssize_t n = send(p->fd, at, len, MSG_NOSIGNAL);
+        ssize_t n = send(p->fd, at, len, flags);
 
         if (n < 0 && errno == EINTR)
             continue;
+        if (n < 0 && errno == EAGAIN && p->turn != NULL) {
+            p->turn(p->turn_arg);
+            continue;
+        }
         if (n < 0)
             return wspeer_fail(p, "send: %s", strerror(errno));
         at += n;

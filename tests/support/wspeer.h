@@ -27,6 +27,9 @@ struct wspeer {
     size_t in_len, in_cap;
     uint8_t *frame;  /* payload of the last frame */
     char error[256]; /* why the last function failed */
+    /* Lets the other side go on while it takes no more, if it lives in this thread; NULL: waits. */
+    void (*turn)(void *arg);
+    void *turn_arg;
 };
 
 struct wspeer_frame {
