@@ -276,79 +276,91 @@ static void lack_of_memory_leaves_the_value(void)
     arena_done(&a);
 }
 
+/* The first ones are numbers, the others something that stands among them. */
+static const char *const elements[] = {
+    "0",
+    "-0",
+    "1",
+    "-12",
+    "1234567890123456789012",
+    "0.5",
+    "-1.25",
+    "1e5",
+    "00",
+    "01",
+    "-",
+    "1.",
+    ".5",
+    "1.x",
+    "12a",
+    "--1",
+    "+1",
+    "1..2",
+    "",
+    "]",
+    "[]",
+    "[1, 2, 3]",
+    "[1, 2",
+    "{",
+    "{\"a\": 1, \"b\": 2, \"c\": 3}",
+    "\"s\"",
+    "\"]\"",
+    "\"1,2\"",
+    "true",
+    "{\"a\": [1, 2, 3], \"b\": 4}",
+    "{1, 2}",
+    "null",
+    "false",
+    "{\"a\": 1, 2, 3}",
+};
+#define NUMBERS  7
+#define ELEMENTS (sizeof elements / sizeof elements[0])
+
+static void put_list(struct buf *text, unsigned *seed, size_t of)
+{
+    buf_u8(text, '[');
+    for (int i = 0; i < 8; i++) {
+        *seed = *seed * 1103515245 + 12345;
+        buf_printf(text, "%s%s", i > 0 ? ", " : "", elements[*seed / 65536 % of]);
+    }
+    buf_u8(text, ']');
+}
+
+/* Whether both are sound, and alike. */
+static bool check_alike(struct span text, struct span tabs)
+{
+    struct span value, other;
+    struct err a = ERR_INIT, b = ERR_INIT;
+    int r = json_scan(text, 0, 0, &value, &a), want = json_scan(tabs, 0, 0, &other, &b);
+    bool sound = r == 0 && want == 0;
+
+    TAP_OK(r == want && strcmp(err_text(&a), err_text(&b)) == 0, "%.*s: %d %s, not %d %s",
+           SPAN_ARG(text), r, err_text(&a), want, err_text(&b));
+    if (sound) {
+        struct json_reader reader;
+
+        json_reader_at(&reader, value);
+        TAP_IS(value.len == other.len);
+        TAP_IS(json_reader_raw(&reader).len == value.len);
+    }
+    err_done(&a);
+    err_done(&b);
+    return sound;
+}
+
 /* Numbers in lists are checked in a shorter way, which knows no white space but blanks. */
 static void numbers_are_checked_alike(void)
 {
-    static const char *const elements[] = {
-        "0",
-        "-0",
-        "1",
-        "-12",
-        "1234567890123456789012",
-        "0.5",
-        "-1.25",
-        "1e5",
-        "00",
-        "01",
-        "-",
-        "1.",
-        ".5",
-        "1.x",
-        "12a",
-        "--1",
-        "+1",
-        "1..2",
-        "[1, 2, 3]",
-        "[]",
-        "{\"a\": 1, \"b\": 2, \"c\": 3}",
-        "\"s\"",
-        "\"]\"",
-        "\"1,2\"",
-        "true",
-        "null",
-        "false",
-        "",
-        "[1, 2",
-        "]",
-        "{\"a\": [1, 2, 3], \"b\": 4}",
-        "{1, 2}",
-        "{\"a\": 1, 2, 3}",
-    };
     unsigned seed = 1, sound = 0;
 
     for (int round = 0; round < 4000; round++) {
         struct buf text = BUF_INIT(4096), tabs = BUF_INIT(4096);
-        size_t n = 0;
 
-        buf_u8(&text, '[');
-        for (int i = 0; i < 8; i++) {
-            seed = seed * 1103515245 + 12345;
-            buf_printf(&text, "%s%s", i > 0 ? ", " : "",
-                       elements[seed / 65536 %
-                                (round % 2 == 0 ? 7 : sizeof elements / sizeof elements[0])]);
-        }
-        buf_u8(&text, ']');
+        put_list(&text, &seed, round % 2 == 0 ? NUMBERS : ELEMENTS);
         for (size_t i = 0; i < text.len; i++)
             buf_u8(&tabs, buf_data(&text)[i] == ' ' ? '\t' : buf_data(&text)[i]);
-        for (n = round % 8 == 0 ? 0 : text.len; n <= text.len; n++) {
-            struct span value, other, whole = span_of(buf_data(&text), n);
-            struct err a = ERR_INIT, b = ERR_INIT;
-            int r = json_scan(whole, 0, 0, &value, &a);
-            int want = json_scan(span_of(buf_data(&tabs), n), 0, 0, &other, &b);
-
-            TAP_OK(r == want && strcmp(err_text(&a), err_text(&b)) == 0, "%.*s: %d %s, not %d %s",
-                   SPAN_ARG(whole), r, err_text(&a), want, err_text(&b));
-            if (r == 0 && want == 0) {
-                struct json_reader reader;
-
-                json_reader_at(&reader, value);
-                TAP_IS(value.len == other.len);
-                TAP_IS(json_reader_raw(&reader).len == value.len);
-                sound++;
-            }
-            err_done(&a);
-            err_done(&b);
-        }
+        for (size_t n = round % 8 == 0 ? 0 : text.len; n <= text.len; n++)
+            sound += check_alike(span_of(buf_data(&text), n), span_of(buf_data(&tabs), n));
         buf_done(&text);
         buf_done(&tabs);
     }
