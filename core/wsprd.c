@@ -417,6 +417,8 @@ static void tidy(void *arg)
 {
     struct daemon *d = arg;
 
+    if (d->gateway != NULL)
+        gateway_tidy(d->gateway);
     mem_give_back(&d->free_memory);
 }
 

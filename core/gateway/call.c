@@ -20,14 +20,13 @@
 #define CALL_ARENA_MAX  (64 * 1024 * 1024)
 #define CALL_ARGS_SMALL 4096          /* bytes of arguments that may stay as long as the call */
 #define CALL_TEXT_KEEP  (1024 * 1024) /* a larger buffer for text is given back */
-#define CALL_SPARES     256           /* finished calls whose memory is kept for the next ones */
-#define CALL_KEEP       2048          /* their arguments' and results', up to so much */
+#define CALL_KEEP       2048 /* of a finished call's arguments and results, up to so much */
 
 /* ---- memory ---- */
 
 static struct wspr_call *call_alloc(struct gateway *gw)
 {
-    struct list *node = list_pop(&gw->spare_calls);
+    struct list *node = spares_take(&gw->spare_calls);
     struct wspr_call *call, kept;
 
     if (node == NULL) {
@@ -39,7 +38,6 @@ static struct wspr_call *call_alloc(struct gateway *gw)
         buf_init(&call->results, gw->limits.out_hard);
         return call;
     }
-    gw->n_spare_calls--;
     call = LIST_OBJECT(node, struct wspr_call, node);
     kept = (struct wspr_call){.arena = call->arena, .texts = call->texts, .results = call->results};
     *call = kept;
@@ -91,24 +89,21 @@ static void call_free(struct wspr_call *call)
     security_private_unref(call->identity);
     err_done(&call->app_error);
     err_done(&call->fault);
-    if (gw->n_spare_calls < CALL_SPARES && !gw->stopping) {
+    if (!gw->stopping && spares_keep(&gw->spare_calls, &call->node)) {
         buf_recycle(&call->results, CALL_KEEP);
         arena_recycle(&call->arena, CALL_KEEP);
-        list_push_front(&gw->spare_calls, &call->node);
-        gw->n_spare_calls++;
     } else {
         call_destroy(call);
     }
     gateway_conn_schedule(c);
 }
 
-void gateway_call_free_spares(struct gateway *gw)
+void gateway_call_free_spares(struct gateway *gw, struct list *(*take)(struct spares *))
 {
     struct list *node;
 
-    while ((node = list_pop(&gw->spare_calls)) != NULL)
+    while ((node = take(&gw->spare_calls)) != NULL)
         call_destroy(LIST_OBJECT(node, struct wspr_call, node));
-    gw->n_spare_calls = 0;
 }
 
 /* ---- the end ---- */

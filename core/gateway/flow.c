@@ -6,8 +6,6 @@
 
 #include "gateway/private.h"
 
-#define FLOW_SPARES 256 /* finished flows whose memory is kept */
-
 /* ---- table and memory ---- */
 
 struct wspr_flow *gateway_flow_find(struct wspr_conn *c, int64_t id, enum flow_opener opener)
@@ -17,12 +15,11 @@ struct wspr_flow *gateway_flow_find(struct wspr_conn *c, int64_t id, enum flow_o
 
 static struct wspr_flow *flow_alloc(struct gateway *gw)
 {
-    struct list *node = list_pop(&gw->spare_flows);
+    struct list *node = spares_take(&gw->spare_flows);
     struct wspr_flow *f;
 
     if (node == NULL)
         return calloc(1, sizeof *f);
-    gw->n_spare_flows--;
     f = LIST_OBJECT(node, struct wspr_flow, node);
     memset(f, 0, sizeof *f);
     return f;
@@ -79,21 +76,16 @@ static void flow_release(struct wspr_flow *f)
 {
     struct gateway *gw = f->conn->gw;
 
-    if (gw->n_spare_flows < FLOW_SPARES && !gw->stopping) {
-        list_push_front(&gw->spare_flows, &f->node);
-        gw->n_spare_flows++;
-    } else {
+    if (gw->stopping || !spares_keep(&gw->spare_flows, &f->node))
         free(f);
-    }
 }
 
-void gateway_flow_free_spares(struct gateway *gw)
+void gateway_flow_free_spares(struct gateway *gw, struct list *(*take)(struct spares *))
 {
     struct list *node;
 
-    while ((node = list_pop(&gw->spare_flows)) != NULL)
+    while ((node = take(&gw->spare_flows)) != NULL)
         free(LIST_OBJECT(node, struct wspr_flow, node));
-    gw->n_spare_flows = 0;
 }
 
 void gateway_flow_leave(struct wspr_flow *f)

@@ -14,6 +14,8 @@
 #include "ws/origin.h"
 #include "rpc/server.h"
 
+#define SPARES 256 /* ended objects of each kind whose memory is kept for the next ones */
+
 static const struct gateway_limits gateway_limits_default = {
     .conns = 65536,
     .flows_per_conn = 4096,
@@ -71,6 +73,18 @@ static void limits_complete(struct gateway_limits *l)
 #undef TAKE
 }
 
+static void free_spares(struct gateway *gw, struct list *(*take)(struct spares *))
+{
+    gateway_flow_free_spares(gw, take);
+    gateway_call_free_spares(gw, take);
+    gateway_sig_free_spares(gw, take);
+}
+
+void gateway_tidy(struct gateway *gw)
+{
+    free_spares(gw, spares_take_idle);
+}
+
 static void gateway_free(struct gateway *gw)
 {
     if (gw == NULL)
@@ -79,9 +93,7 @@ static void gateway_free(struct gateway *gw)
     loop_task_cancel(&gw->relief);
     loop_task_cancel(&gw->drain_task);
     gateway_plugin_unload_all(gw);
-    gateway_flow_free_spares(gw);
-    gateway_call_free_spares(gw);
-    gateway_sig_free_spares(gw);
+    free_spares(gw, spares_take);
     reading_destroy(gw->spare_reading);
     loop_listener_free(gw->listener);
     rpc_listener_free(gw->peers);
@@ -280,9 +292,9 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     list_init(&gw->conns);
     list_init(&gw->orphans);
     list_init(&gw->mounting);
-    list_init(&gw->spare_flows);
-    list_init(&gw->spare_calls);
-    list_init(&gw->spare_waits);
+    spares_init(&gw->spare_flows, SPARES);
+    spares_init(&gw->spare_calls, SPARES);
+    spares_init(&gw->spare_waits, SPARES);
     list_init(&gw->leaving);
     loop_task_init(&gw->drain_task, gateway_drain, gw);
     loop_task_init(&gw->stop_task, gateway_stopped, gw);

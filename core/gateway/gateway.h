@@ -128,6 +128,11 @@ unsigned gateway_reload(struct gateway *gw, const struct config_file *config);
  * an error those from before stay. Does nothing if the gateway began without TLS.
  */
 int gateway_reload_tls(struct gateway *gw, const char *cert_file, const char *key_file);
+/*
+ * Frees what is kept of ended calls and flows for the next ones and was not needed since the last
+ * time. To be called every few seconds.
+ */
+void gateway_tidy(struct gateway *gw);
 /* The address that the listener has. */
 const struct loop_addr *gateway_addr(const struct gateway *gw);
 uint16_t gateway_port(const struct gateway *gw);

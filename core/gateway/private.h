@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/spares.h"
 #include "gateway/accounts.h"
 #include "gateway/flow_table.h"
 #include "gateway/gateway.h"
@@ -94,12 +95,8 @@ struct gateway {
     struct wspr_call *taker; /* who gets scratch when the handler is through; NULL: nobody */
     struct arena convert;    /* for one conversion of JSON at a time */
     struct buf text;         /* for one piece of JSON at a time */
-    struct list spare_flows;
-    unsigned n_spare_flows;
-    struct list spare_calls;
-    unsigned n_spare_calls;
-    struct list spare_waits; /* for signatures */
-    unsigned n_spare_waits;
+    struct spares spare_flows, spare_calls;
+    struct spares spare_waits;          /* for signatures */
     struct wspr_reading *spare_reading; /* for the handler of one message at a time */
     struct sig_fetch *fetches;   /* hash by name and identity: signatures that are on their way */
     struct list leaving;         /* struct wspr_host */
@@ -275,7 +272,8 @@ void gateway_flow_end(struct wspr_flow *f);
 void gateway_flow_deliver(struct wspr_flow *f, const struct wspr_msg *msg);
 /* Delivers to all flows that were resumed. */
 void gateway_conn_deliver_kept(struct wspr_conn *c);
-void gateway_flow_free_spares(struct gateway *gw);
+/* How the spares are taken: spares_take() all of them, spares_take_idle() the idle ones. */
+void gateway_flow_free_spares(struct gateway *gw, struct list *(*take)(struct spares *));
 /* The page took what was queued: everybody who waited for that goes on. */
 void gateway_conn_writable(struct wspr_conn *c);
 
@@ -326,14 +324,14 @@ struct wspr_msg *gateway_msg_copy(const struct wspr_msg *msg);
 void gateway_host_stop(struct wspr_host *host);
 
 /* signature.c */
-void gateway_sig_free_spares(struct gateway *gw);
+void gateway_sig_free_spares(struct gateway *gw, struct list *(*take)(struct spares *));
 /* Drops all fetches: nobody waits for them any more. */
 void gateway_sig_fetch_drop(struct gateway *gw);
 void gateway_sig_cache_free(struct wspr_conn *c);
 void gateway_sig_cache_forget(struct wspr_conn *c, struct span name);
 
 /* call.c */
-void gateway_call_free_spares(struct gateway *gw);
+void gateway_call_free_spares(struct gateway *gw, struct list *(*take)(struct spares *));
 /* Gives gw->scratch to the call that takes it, if one does. */
 void gateway_call_take_message(struct gateway *gw);
 /* The connection ends: everybody is told. */

@@ -505,8 +505,6 @@ void gateway_sig_wait_abort_all(struct wspr_conn *c)
 
 /* ---- <wspr/rpc.h> ---- */
 
-#define WAIT_SPARES 256 /* ended waits whose memory is kept for the next ones */
-
 struct plugin_wait {
     struct list node; /* in gw->spare_waits */
     struct sig_wait wait;
@@ -516,31 +514,25 @@ struct plugin_wait {
 
 static struct plugin_wait *plugin_wait_alloc(struct gateway *gw)
 {
-    struct list *node = list_pop(&gw->spare_waits);
+    struct list *node = spares_take(&gw->spare_waits);
 
     if (node == NULL)
         return calloc(1, sizeof(struct plugin_wait));
-    gw->n_spare_waits--;
     return LIST_OBJECT(node, struct plugin_wait, node);
 }
 
 static void plugin_wait_release(struct gateway *gw, struct plugin_wait *p)
 {
-    if (gw->n_spare_waits >= WAIT_SPARES || gw->stopping) {
+    if (gw->stopping || !spares_keep(&gw->spare_waits, &p->node))
         free(p);
-        return;
-    }
-    list_push_front(&gw->spare_waits, &p->node);
-    gw->n_spare_waits++;
 }
 
-void gateway_sig_free_spares(struct gateway *gw)
+void gateway_sig_free_spares(struct gateway *gw, struct list *(*take)(struct spares *))
 {
     struct list *node;
 
-    while ((node = list_pop(&gw->spare_waits)) != NULL)
+    while ((node = take(&gw->spare_waits)) != NULL)
         free(LIST_OBJECT(node, struct plugin_wait, node));
-    gw->n_spare_waits = 0;
 }
 
 static void plugin_wait_done(struct sig_wait *w, const struct wspr_signature *sig,

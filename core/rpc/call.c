@@ -43,14 +43,12 @@ static void call_circuit_ready(struct rpc_circuit_waiter *w, struct vc *vc, cons
 
 static struct rpc_call *call_alloc(struct rpc_client *client)
 {
-    struct list *node = list_pop(&client->spare);
+    struct list *node = spares_take(&client->spare);
     struct vom_limits limits = vom_limits_default;
     struct rpc_call *c;
 
-    if (node != NULL) {
-        client->n_spare--;
+    if (node != NULL)
         return LIST_OBJECT(node, struct rpc_call, node);
-    }
     c = calloc(1, sizeof *c);
     if (c == NULL)
         return NULL;
@@ -102,11 +100,11 @@ static void call_release(struct rpc_call *c)
     rpc_input_count(client->rt, &c->counted, 0);
     client->n_calls--;
     client->rt->stats.calls--;
-    if (client->n_spare >= RPC_SPARE_CALLS || client->rt->stopping) {
+    if (client->rt->stopping || !spares_keep(&client->spare, &c->node)) {
         call_destroy(c);
         return;
     }
-    keep = client->n_spare < RPC_SPARE_ROOMY ? CALL_KEEP : CALL_KEEP_LOW;
+    keep = client->spare.n <= RPC_SPARE_ROOMY ? CALL_KEEP : CALL_KEEP_LOW;
     vom_enc_reset(&c->enc);
     vom_dec_reset(&c->dec);
     buf_recycle(&c->text, keep);
@@ -115,17 +113,14 @@ static void call_release(struct rpc_call *c)
     buf_recycle(&c->scratch, keep);
     buf_recycle(&c->in, keep);
     arena_recycle(&c->arena, keep * 4);
-    list_push_front(&client->spare, &c->node);
-    client->n_spare++;
 }
 
-void rpc_call_free_spare(struct rpc_client *client)
+void rpc_call_free_spare(struct rpc_client *client, struct list *(*take)(struct spares *))
 {
     struct list *node;
 
-    while ((node = list_pop(&client->spare)) != NULL)
+    while ((node = take(&client->spare)) != NULL)
         call_destroy(LIST_OBJECT(node, struct rpc_call, node));
-    client->n_spare = 0;
 }
 
 /* Lets go of everything that could call back. */

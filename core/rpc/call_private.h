@@ -3,6 +3,7 @@
 #define RPC_CALL_PRIVATE_H
 
 #include "base/list.h"
+#include "base/spares.h"
 #include "loop/timer.h"
 #include "loop/worker.h"
 #include "naming/name.h"
@@ -72,8 +73,8 @@ struct rpc_client {
     struct rpc_runtime *rt;
     struct rpc_circuits circuits;
     struct list calls;
-    struct list spare;
-    unsigned n_calls, n_spare;
+    struct spares spare;
+    unsigned n_calls;
     struct buf roots; /* namespace roots, each ended by NUL */
     struct rpc_names names;
     struct rpc_discharges discharges;
@@ -96,7 +97,8 @@ void rpc_call_fail_read(struct rpc_call *call, const struct err *cause);
 /* Of call_read.c: goes on after RPC_HOLD (a task). */
 void rpc_call_take_up(void *call);
 extern const struct vc_flow_ops rpc_call_flow_ops;
-void rpc_call_free_spare(struct rpc_client *client);
+/* How they are taken: spares_take() all of them, spares_take_idle() the idle ones. */
+void rpc_call_free_spare(struct rpc_client *client, struct list *(*take)(struct spares *));
 /* Of resolve.c and glob.c: end every resolution, every listing, of a client that stops. */
 void rpc_resolve_abort(struct rpc_client *client);
 void rpc_glob_abort(struct rpc_client *client);

@@ -18,7 +18,7 @@ struct rpc_client *rpc_client_new(struct rpc_runtime *rt)
     client->rt = rt;
     rpc_circuits_init(&client->circuits, rt);
     list_init(&client->calls);
-    list_init(&client->spare);
+    spares_init(&client->spare, RPC_SPARE_CALLS);
     list_init(&client->globs);
     list_init(&client->publish_waiting);
     loop_task_init(&client->publish_task, rpc_publisher_turns, client);
@@ -36,7 +36,7 @@ void rpc_client_free(struct rpc_client *client)
 {
     if (client == NULL)
         return;
-    rpc_call_free_spare(client);
+    rpc_call_free_spare(client, spares_take);
     loop_task_cancel(&client->publish_task);
     rpc_names_clear(&client->names);
     rpc_discharges_clear(&client->discharges);
@@ -58,13 +58,14 @@ void rpc_client_stop(struct rpc_client *client)
         rpc_call_done(LIST_OBJECT(client->calls.next, struct rpc_call, node), &why);
     err_done(&why);
     rpc_circuits_stop(&client->circuits);
-    rpc_call_free_spare(client);
+    rpc_call_free_spare(client, spares_take);
 }
 
 void rpc_client_sweep(struct rpc_client *client, int64_t now)
 {
     rpc_circuits_sweep(&client->circuits, now, clock_wall());
     rpc_names_sweep(&client->names, now);
+    rpc_call_free_spare(client, spares_take_idle);
 }
 
 int rpc_client_set_roots(struct rpc_client *client, const char *const *roots, size_t n,

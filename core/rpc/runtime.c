@@ -104,6 +104,7 @@ static void runtime_sweep(void *arg)
 
     rpc_client_sweep(rt->client, now);
     rpc_link_sweep(rt, now);
+    rpc_server_sweep(rt);
     vc_pool_trim(rt->pool);
 }
 

@@ -65,6 +65,8 @@ int rpc_server_accept_vc(struct rpc_server *server, struct vc *vc, bool shared, 
                          struct vc_accept *ret_how, struct err *err);
 /* Of server.c: the server of this runtime that is at this endpoint, or NULL. */
 struct rpc_server *rpc_server_at(struct rpc_runtime *rt, const struct naming_endpoint *ep);
+/* Of server.c: gives idle memory of all servers back. */
+void rpc_server_sweep(struct rpc_runtime *rt);
 /* Of listener.c: the server that a peer wants. */
 int rpc_listener_find(struct rpc_listener *listener, struct span dst,
                       struct rpc_server **ret_server, struct err *err);

@@ -21,15 +21,13 @@ static const uint8_t zero_response[] = {0xff, 0x82, 0x01, 0x00};
 
 static struct rpc_scall *scall_alloc(struct rpc_server *s)
 {
-    struct list *node = list_pop(&s->spare);
+    struct list *node = spares_take(&s->spare);
     struct rpc_scall *c;
     struct vom_limits limits = vom_limits_default;
     uint32_t value_max = s->rt->limits.value_max;
 
-    if (node != NULL) {
-        s->n_spare--;
+    if (node != NULL)
         return LIST_OBJECT(node, struct rpc_scall, node);
-    }
     c = calloc(1, sizeof *c);
     if (c == NULL)
         return NULL;
@@ -107,22 +105,17 @@ static void scall_release(struct rpc_scall *c)
     s->n_calls--;
     s->rt->stats.serving--;
     scall_recycle(c);
-    if (s->n_spare < RPC_SERVER_SPARE && !s->stopping) {
-        list_push_front(&s->spare, &c->node);
-        s->n_spare++;
-    } else {
+    if (s->stopping || !spares_keep(&s->spare, &c->node))
         scall_destroy(c);
-    }
     rpc_server_check_stopped(s);
 }
 
-void rpc_scall_free_spare(struct rpc_server *s)
+void rpc_scall_free_spare(struct rpc_server *s, struct list *(*take)(struct spares *))
 {
     struct list *node;
 
-    while ((node = list_pop(&s->spare)) != NULL)
+    while ((node = take(&s->spare)) != NULL)
         scall_destroy(LIST_OBJECT(node, struct rpc_scall, node));
-    s->n_spare = 0;
 }
 
 void rpc_scall_leave(struct rpc_scall *c)

@@ -193,6 +193,12 @@ struct rpc_server *rpc_server_at(struct rpc_runtime *rt, const struct naming_end
     return NULL;
 }
 
+void rpc_server_sweep(struct rpc_runtime *rt)
+{
+    LIST_FOREACH (node, &rt->servers)
+        rpc_scall_free_spare(LIST_OBJECT(node, struct rpc_server, node), spares_take_idle);
+}
+
 /* ---- life ---- */
 
 static void server_free(struct rpc_server *s)
@@ -203,7 +209,7 @@ static void server_free(struct rpc_server *s)
     list_remove(&s->at_listener);
     loop_listener_free(s->listener);
     rpc_relaying_free(s->relaying);
-    rpc_scall_free_spare(s);
+    rpc_scall_free_spare(s, spares_take);
     security_acl_free(s->default_acl);
     security_private_unref(s->identity);
     free(s);
@@ -299,7 +305,7 @@ int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
     list_init(&s->at_listener);
     list_init(&s->circuits);
     list_init(&s->calls);
-    list_init(&s->spare);
+    spares_init(&s->spare, RPC_SERVER_SPARE);
     list_init(&s->published);
     s->mount_table = opts->mount_table;
     loop_timer_init(&s->grace, rt->worker, server_grace_over, s);

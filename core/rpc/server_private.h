@@ -3,6 +3,7 @@
 #define RPC_SERVER_PRIVATE_H
 
 #include "base/list.h"
+#include "base/spares.h"
 #include "loop/listener.h"
 #include "loop/timer.h"
 #include "rpc/header.h"
@@ -30,8 +31,8 @@ struct rpc_server {
     struct rpc_relaying *relaying;           /* NULL: it does not listen through a relay */
     struct list circuits;                    /* struct rpc_scircuit */
     struct list calls;                       /* struct rpc_scall */
-    struct list spare;
-    unsigned n_calls, n_spare, max_calls;
+    struct spares spare;
+    unsigned n_calls, max_calls;
     bool mount_table;
     bool closing;  /* rpc_server_stop was called; what is published is being unmounted */
     bool stopping; /* that is done: no new circuits and calls */
@@ -109,7 +110,8 @@ struct rpc_scall {
 /* Of scall.c. */
 int rpc_scall_new(struct rpc_scircuit *circuit, struct vc_flow *flow);
 void rpc_scall_drop(struct rpc_scall *call); /* ends it without a word to anybody but the method */
-void rpc_scall_free_spare(struct rpc_server *server);
+/* As rpc_call_free_spare(). */
+void rpc_scall_free_spare(struct rpc_server *server, struct list *(*take)(struct spares *));
 /* Of listener.c. */
 const struct loop_addr *rpc_listener_bound(const struct rpc_listener *listener);
 /* Of server.c. */

@@ -9,6 +9,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/spares.h"
 #include "failmalloc.h"
 #include "tap.h"
 
@@ -268,6 +269,29 @@ static void list_order(void)
     TAP_IS(list_pop(&head) == &b && list_empty(&head) && list_pop(&head) == NULL);
 }
 
+/* What was used between two looks is not idle; what was kept longest goes first. */
+static void spares_that_are_idle_go(void)
+{
+    struct list nodes[4], *one, *other;
+    struct spares s;
+
+    spares_init(&s, 3);
+    TAP_IS(spares_take(&s) == NULL && spares_take_idle(&s) == NULL);
+    for (int i = 0; i < 3; i++)
+        TAP_IS(spares_keep(&s, &nodes[i]));
+    TAP_IS(!spares_keep(&s, &nodes[3]));
+    /* They came since the last look. */
+    TAP_IS(spares_take_idle(&s) == NULL);
+    one = spares_take(&s);
+    other = spares_take(&s);
+    TAP_IS(one == &nodes[2] && other == &nodes[1]);
+    TAP_IS(spares_keep(&s, other) && spares_keep(&s, one));
+    TAP_IS(spares_take_idle(&s) == &nodes[0] && spares_take_idle(&s) == NULL);
+    /* Nobody needed the other two. */
+    TAP_IS(spares_take_idle(&s) == &nodes[1] && spares_take_idle(&s) == &nodes[2]);
+    TAP_IS(spares_take_idle(&s) == NULL && spares_take(&s) == NULL && s.n == 0);
+}
+
 static void log_quotes(void)
 {
     char out[24];
@@ -292,6 +316,7 @@ static const struct tap_case base_cases[] = {
     {"hash is SipHash-2-4", hash_is_siphash},
     {"text forms", text_forms},
     {"list order", list_order},
+    {"spares that are idle go", spares_that_are_idle_go},
     {"log quotes", log_quotes},
 };
 

@@ -116,9 +116,9 @@ static bool nothing_is_left(void *arg)
 /* What earlier conversations left behind would save this one the allocations that are to fail. */
 static void forget_spares(void)
 {
-    gateway_flow_free_spares(g.gateway);
-    gateway_call_free_spares(g.gateway);
-    gateway_sig_free_spares(g.gateway);
+    gateway_flow_free_spares(g.gateway, spares_take);
+    gateway_call_free_spares(g.gateway, spares_take);
+    gateway_sig_free_spares(g.gateway, spares_take);
 }
 
 static void test_each_allocation(void)
