@@ -13,7 +13,7 @@
 
 #define BIG          65536 /* of the value that deaf pages ask for */
 #define NEIGHBOUR_MS 1     /* between two calls */
-#define SLACK_KIB    2048  /* caches of memory that fill once: spare calls, circuits, blocks */
+#define SLACK_KIB    3072  /* caches of memory that fill once: spare calls, circuits, blocks */
 #define SLACK_SHARE  10
 #define SETTLE_LOOK  100
 
