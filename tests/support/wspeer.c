@@ -22,6 +22,7 @@
 #define WSPEER_GUID  "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 #define WSPEER_MAX   (64u << 20)
 #define WSPEER_CHUNK 65536
+#define WSPEER_TURNS 30000 /* of a millisecond, for the other side to read */
 
 static int wspeer_fail(struct wspeer *p, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
@@ -57,13 +58,14 @@ int wspeer_send_raw(struct wspeer *p, const void *data, size_t len)
 {
     int flags = MSG_NOSIGNAL | (p->turn != NULL ? MSG_DONTWAIT : 0);
     const uint8_t *at = data;
+    int turns = 0;
 
     while (len > 0) {
         ssize_t n = send(p->fd, at, len, flags);
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0 && errno == EAGAIN && p->turn != NULL) {
+        if (n < 0 && errno == EAGAIN && p->turn != NULL && turns++ < WSPEER_TURNS) {
             p->turn(p->turn_arg);
             continue;
         }
