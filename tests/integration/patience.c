@@ -1,8 +1,9 @@
 /*
  * Slow and gone peers for long: for each kind, and at last for all together, times with them and
  * times without take turns. Prints what the near wsprd held, what the losers were told, and what
- * calls of its well-behaved pages took; fails if memory passes its mark, if something is left
- * behind, or if somebody who lost something was not told why. Latencies are printed only.
+ * calls of well-behaved pages took, of it and of another wsprd; fails if memory passes its mark,
+ * if something is left behind, or if somebody who lost something was not told why. Latencies are
+ * printed only.
  *
  *     SOAK_SECONDS=600 tests/wspr-patience [KIND ...]     (kinds: parts of their names, or "all")
  *
@@ -21,6 +22,7 @@
 
 #define TURNS          4 /* times with them; there is one more without */
 #define KINDS_MAX      16
+#define SIDES          2 /* the near wsprd, the other */
 #define WITHOUT_MAX_MS 30000
 #define SETTLE_MS      240000 /* circuits live on for a minute, mounts for longer */
 #define LOOK_MS        500
@@ -32,19 +34,10 @@ struct trial {
     struct world world;
     struct patience patients[KINDS_MAX];
     unsigned n;
-    struct measure with[2], without[TURNS + 1][2]; /* plain, served */
+    struct times with[SIDES], without[TURNS + 1][SIDES];
     struct patience_held before, after;
     uint64_t most;
 };
-
-static void measure_merge(struct measure *into, const struct measure *from)
-{
-    for (size_t i = 0; i < sizeof into->bucket / sizeof into->bucket[0]; i++)
-        into->bucket[i] += from->bucket[i];
-    into->count += from->count;
-    into->sum += from->sum;
-    into->max = from->max > into->max ? from->max : into->max;
-}
 
 static void watch(struct trial *t, long long ms)
 {
@@ -58,9 +51,15 @@ static void watch(struct trial *t, long long ms)
     }
 }
 
+static void measure(struct trial *t, struct times times[SIDES])
+{
+    neighbours_measure(&t->world.here, &times[0]);
+    neighbours_measure(&t->world.elsewhere, &times[1]);
+}
+
 static void turn_without(struct trial *t, unsigned i, long long ms)
 {
-    world_measure(&t->world, &t->without[i][0], &t->without[i][1]);
+    measure(t, t->without[i]);
     watch(t, ms);
 }
 
@@ -79,14 +78,12 @@ static void turn_with(struct trial *t, long long ms)
 {
     unsigned long before[KINDS_MAX];
     long long began = child_now_ms();
-    static struct measure m[2];
 
-    memset(m, 0, sizeof m);
     for (unsigned i = 0; i < t->n; i++) {
         before[i] = t->patients[i].cycles;
         patience_start(&t->patients[i]);
     }
-    world_measure(&t->world, &m[0], &m[1]);
+    measure(t, t->with);
     watch(t, ms);
     while (!all_went_round(t, before) && child_now_ms() < began + ms + PATIENCE_WAIT_MS)
         watch(t, LOOK_MS);
@@ -95,33 +92,43 @@ static void turn_with(struct trial *t, long long ms)
     for (unsigned i = 0; i < t->n; i++)
         patience_wait(&t->patients[i]);
     /* Ends with the next turn, whose histograms are others. */
-    world_measure(&t->world, &t->without[TURNS][0], &t->without[TURNS][1]);
-    measure_merge(&t->with[0], &m[0]);
-    measure_merge(&t->with[1], &m[1]);
+    measure(t, t->without[TURNS]);
 }
 
-static void print_latencies(const struct trial *t, int which, const char *what)
+static const struct measure *times_of(const struct times *times, bool served)
 {
+    return served ? &times->served : &times->plain;
+}
+
+static void print_latencies(const struct trial *t, unsigned side, bool served, const char *what)
+{
+    const struct measure *with = times_of(&t->with[side], served);
     double low = 1e300, high = 0, p50 = 0;
 
     for (unsigned i = 0; i < TURNS; i++) {
-        double p99 = (double)measure_at(&t->without[i][which], 0.99) / 1000;
+        const struct measure *without = times_of(&t->without[i][side], served);
+        double p99 = (double)measure_at(without, 0.99) / 1000;
 
         low = p99 < low ? p99 : low;
         high = p99 > high ? p99 : high;
-        p50 += (double)measure_at(&t->without[i][which], 0.5) / 1000 / TURNS;
+        p50 += (double)measure_at(without, 0.5) / 1000 / TURNS;
     }
-    printf("#   %-11s p50 %.0f us with, %.0f without; p99 %.0f us with, %.0f to %.0f without "
+    printf("#   %-28s p50 %.0f us with, %.0f without; p99 %.0f us with, %.0f to %.0f without "
            "(%llu calls with)\n",
-           what, (double)measure_at(&t->with[which], 0.5) / 1000, p50,
-           (double)measure_at(&t->with[which], 0.99) / 1000, low, high,
-           (unsigned long long)t->with[which].count);
+           what, (double)measure_at(with, 0.5) / 1000, p50, (double)measure_at(with, 0.99) / 1000,
+           low, high, (unsigned long long)with->count);
 }
 
 static bool result(bool ok, unsigned *number, const char *name, const char *what)
 {
     printf("%s %u - patience/%s: %s\n", ok ? "ok" : "not ok", ++*number, name, what);
     return ok;
+}
+
+static void print_trouble(const struct neighbours *all)
+{
+    if (all->troubled)
+        printf("#   neighbours: %s\n", all->trouble);
 }
 
 static bool report(struct trial *t, bool back, unsigned *number)
@@ -133,16 +140,18 @@ static bool report(struct trial *t, bool back, unsigned *number)
     printf("#   most   %7llu KiB, mark %llu KiB\n", (unsigned long long)t->most,
            (unsigned long long)(t->before.kib + PATIENCE_MARK_KIB));
     world_print_held("after", &t->after);
-    print_latencies(t, 0, "call");
-    print_latencies(t, 1, "served call");
+    print_latencies(t, 0, false, "call");
+    print_latencies(t, 1, false, "call, another wsprd");
+    print_latencies(t, 0, true, "served call");
+    print_latencies(t, 1, true, "served call, another wsprd");
     for (unsigned i = 0; i < t->n; i++) {
         cycles += t->patients[i].cycles;
         printf("#   %s: %lu rounds\n", t->patients[i].kind->name,
                (unsigned long)t->patients[i].cycles);
         told = patience_judge(&t->patients[i]) && told;
     }
-    if (t->world.neighbour_troubled)
-        printf("#   neighbours: %s\n", t->world.neighbour_trouble);
+    print_trouble(&t->world.here);
+    print_trouble(&t->world.elsewhere);
     ok = result(cycles > 0 && told, number, t->name, "every loser learns why") && ok;
 #ifndef WSPR_SANITIZED
     ok = result(t->most <= t->before.kib + PATIENCE_MARK_KIB, number, t->name,
@@ -150,13 +159,15 @@ static bool report(struct trial *t, bool back, unsigned *number)
          ok;
 #endif
     ok = result(back, number, t->name, "nothing is left behind") && ok;
-    return result(!t->world.neighbour_troubled, number, t->name, "the neighbours are served") && ok;
+    return result(!t->world.here.troubled && !t->world.elsewhere.troubled, number, t->name,
+                  "the neighbours are served") &&
+           ok;
 }
 
 static bool run(struct trial *t, long long ms, unsigned *number)
 {
     long long with = ms / TURNS, without = with < WITHOUT_MAX_MS ? with : WITHOUT_MAX_MS;
-    unsigned needs = 0;
+    unsigned needs = PATIENCE_NEEDS_OTHER;
     bool back, ok;
 
     for (unsigned i = 0; i < t->n; i++)

@@ -2,13 +2,14 @@
  * Peers that are slow or gone, each kind in a thread that goes on until it is told to stop, in a
  * world of real daemons with well-behaved pages whose calls are measured all the time.
  *
- *     neighbours (measured) --+                  +-- sample service
+ *     neighbours (measured) --+                  +-- sample service -- wsprd "other" -- neighbours
  *     page that ...           +-- wsprd "near" --+-- slow service
  *     caller of ...         --+       |          +-- mount table
  *                                   relay -- wsprd "far"
  *
  * Everything that is judged is wsprd "near": its memory, descriptors, flows and names, and what
- * those get who lose something.
+ * those get who lose something. Neighbours of the other wsprd feel what all of it does to the
+ * machine, and nothing else.
  */
 #ifndef TESTS_PATIENCE_H
 #define TESTS_PATIENCE_H
@@ -68,7 +69,7 @@ struct patience {
     char trouble[256]; /* what went wrong otherwise; "" */
 };
 
-enum { PATIENCE_NEEDS_SLOW = 1, PATIENCE_NEEDS_FAR = 2 };
+enum { PATIENCE_NEEDS_SLOW = 1, PATIENCE_NEEDS_FAR = 2, PATIENCE_NEEDS_OTHER = 4 };
 
 struct patience_kind {
     const char *name;
@@ -87,29 +88,39 @@ struct patience_held {
     long long conns, flows, vc_flows, calls, serving, pending, names, servers, links, vcs;
 };
 
+/* How long calls took. */
+struct times {
+    struct measure plain, served;
+};
+
+/* Well-behaved pages of one wsprd, in a thread. */
+struct neighbours {
+    const struct rig_wsprd *wsprd;
+    const char *sampled_at;
+    pthread_t thread;
+    bool started;
+    atomic_bool stop;
+    pthread_mutex_t lock;
+    struct times *times;  /* where their calls are counted now */
+    atomic_bool troubled; /* the text below is there, for good */
+    char trouble[256];
+};
+
 struct world {
     bool brief; /* times to live are seconds, not a minute */
     unsigned needs;
     struct child table, relay, sampled, slow;
     int table_port, relay_port;
     char root[64], sampled_at[PATIENCE_ENDPOINT], slow_at[PATIENCE_ENDPOINT];
-    struct rig_wsprd near, far;
+    struct rig_wsprd near, far, other;
     pthread_mutex_t children; /* starting and stopping */
-    /* The neighbours. */
-    pthread_t neighbour;
-    atomic_bool neighbour_stop;
-    pthread_mutex_t measuring;
-    struct measure *plain, *served; /* where their calls are counted now */
-    atomic_bool neighbour_troubled; /* the text below is there, for good */
-    char neighbour_trouble[256];
+    struct neighbours here, elsewhere;
 };
 
 /* ---- patience_world.c ---- */
 
 /* Starts the daemons and the neighbours; false with commentary. */
 bool world_start(struct world *w, bool brief, unsigned needs);
-/* Where the calls of the neighbours are counted from now on. */
-void world_measure(struct world *w, struct measure *plain, struct measure *served);
 /* Ends the neighbours. */
 void world_quiet(struct world *w);
 /* Stops the near wsprd, which must end well; how long that took. -1 if it did not. */
@@ -124,6 +135,17 @@ bool world_is_back(const struct patience_held *before, const struct patience_hel
 bool world_settles(struct world *w, const struct patience_held *before,
                    struct patience_held *ret_now, int timeout_ms);
 void world_print_held(const char *when, const struct patience_held *held);
+
+/* ---- patience_neighbours.c ---- */
+
+/* Starts them. False if there is no thread for them. */
+bool neighbours_start(struct neighbours *all, const struct rig_wsprd *wsprd, const char *sampled_at,
+                      struct times *times);
+/* Where their calls are counted from now on. */
+void neighbours_measure(struct neighbours *all, struct times *times);
+/* How many calls of a page that serves were counted there. */
+uint64_t neighbours_served(struct neighbours *all);
+void neighbours_stop(struct neighbours *all);
 
 /* ---- patience_kinds.c and patience_gone.c: the kinds; here what they share ---- */
 

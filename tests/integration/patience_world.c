@@ -11,11 +11,9 @@
 
 #include "child.h"
 
-#define BIG          65536 /* of the value that deaf pages ask for */
-#define NEIGHBOUR_MS 1     /* between two calls */
-#define SLACK_KIB    3072  /* caches of memory that fill once: spare calls, circuits, blocks */
-#define SLACK_SHARE  10
-#define SETTLE_LOOK  100
+#define SLACK_KIB   3072 /* caches of memory that fill once: spare calls, circuits, blocks */
+#define SLACK_SHARE 10
+#define SETTLE_LOOK 100
 
 /* ---- daemons ---- */
 
@@ -49,181 +47,17 @@ static bool start_far(struct world *w)
     return rig_wsprd_start(&w->far, w->root, w->brief ? brief : usual);
 }
 
-/* ---- the neighbours ---- */
-
-struct neighbour {
-    struct world *w;
-    struct wspeer caller, server;
-    char endpoint[PATIENCE_ENDPOINT];
-    long id;
-};
-
-static void neighbour_trouble(struct world *w, const char *what, const char *got)
-{
-    if (w->neighbour_troubled || w->neighbour_stop)
-        return;
-    snprintf(w->neighbour_trouble, sizeof w->neighbour_trouble, "%s: %.150s", what, got);
-    w->neighbour_troubled = true;
-}
-
-/* The next message of one page; the other one's pings are answered meanwhile. */
-static const char *neighbour_next(struct neighbour *n, struct wspeer *p)
-{
-    struct wspeer *other = p == &n->caller ? &n->server : &n->caller;
-    long long until = child_now_ms() + RIG_TIMEOUT_MS;
-    struct wspeer_frame frame;
-    enum wspeer_result r;
-
-    do {
-        r = wspeer_recv_message(p, &frame, 100);
-        if (r == WSPEER_FRAME)
-            return frame.op == WSPEER_CLOSE ? "it was ended" : (char *)frame.data;
-        if (r == WSPEER_TIMEOUT && other->fd >= 0)
-            page_drain(other);
-    } while (r == WSPEER_TIMEOUT && child_now_ms() < until);
-    return r == WSPEER_TIMEOUT ? "nothing comes" : p->error;
-}
-
-static bool neighbour_open(struct neighbour *n, struct wspeer *page)
-{
-    struct wspeer_frame frame;
-
-    if (wspeer_connect(page, n->w->near.port, "/ws", NULL, RIG_TIMEOUT_MS) == 0 &&
-        wspeer_recv_message(page, &frame, RIG_TIMEOUT_MS) == WSPEER_FRAME)
-        return true;
-    neighbour_trouble(n->w, "cannot connect", page->error);
-    return false;
-}
-
-static bool neighbour_serve(struct neighbour *n)
-{
-    const char *got, *at;
-
-    wspeer_send_text(&n->server,
-                     "{\"id\":1,\"type\":1,\"data\":\"{\\\"name\\\":\\\"\\\",\\\"serverId\\\":1,"
-                     "\\\"service\\\":{\\\"echo\\\":{\\\"InArgs\\\":[\\\"s\\\"],"
-                     "\\\"NumOutArgs\\\":2}}}\"}");
-    got = neighbour_next(n, &n->server);
-    at = strstr(got, "\\\"@2@");
-    if (at == NULL) {
-        neighbour_trouble(n->w, "cannot serve", got);
-        return false;
-    }
-    snprintf(n->endpoint, sizeof n->endpoint, "%.*s", (int)strcspn(at + 2, "\\"), at + 2);
-    return true;
-}
-
-static bool neighbour_result(struct neighbour *n, const char *what)
-{
-    const char *got = neighbour_next(n, &n->caller);
-
-    if (strstr(got, "{\\\"type\\\": 0,") != NULL)
-        return true;
-    neighbour_trouble(n->w, what, got);
-    return false;
-}
-
-static bool neighbour_set(struct neighbour *n)
-{
-    char name[2 * PATIENCE_ENDPOINT], *args = malloc(BIG + 64);
-    size_t at = (size_t)snprintf(args, 64, "[\\\"big\\\",\\\"");
-    bool ok;
-
-    memset(args + at, 'v', BIG);
-    memcpy(args + at + BIG, "\\\"]", 4);
-    name_of(name, sizeof name, n->w->sampled_at, "cache");
-    page_call(&n->caller, 1, name, "set", args, 1, false);
-    ok = neighbour_result(n, "set");
-    page_call(&n->caller, 3, name, "set", "[\\\"small\\\",\\\"16 bytes of text\\\"]", 1, false);
-    ok = ok && neighbour_result(n, "set");
-    free(args);
-    n->id = 5;
-    return ok;
-}
-
-static void count(struct world *w, struct measure **m, uint64_t ns)
-{
-    pthread_mutex_lock(&w->measuring);
-    measure_add(*m, ns);
-    pthread_mutex_unlock(&w->measuring);
-}
-
-static bool neighbour_get(struct neighbour *n)
-{
-    char name[2 * PATIENCE_ENDPOINT];
-    uint64_t since = measure_now();
-
-    name_of(name, sizeof name, n->w->sampled_at, "cache");
-    page_call(&n->caller, n->id, name, "get", "[\\\"small\\\"]", 2, false);
-    n->id += 2;
-    if (!neighbour_result(n, "get"))
-        return false;
-    count(n->w, &n->w->plain, measure_now() - since);
-    return true;
-}
-
-static bool neighbour_echo(struct neighbour *n)
-{
-    char name[2 * PATIENCE_ENDPOINT], reply[128];
-    uint64_t since = measure_now();
-    const char *got;
-
-    name_of(name, sizeof name, n->endpoint, "");
-    page_call(&n->caller, n->id, name, "echo", "[\\\"x\\\"]", 2, false);
-    n->id += 2;
-    do {
-        got = neighbour_next(n, &n->server);
-    } while (strstr(got, "{\\\"type\\\": 4,") != NULL);
-    if (strstr(got, "{\\\"type\\\": 3,") == NULL) {
-        neighbour_trouble(n->w, "invocation", got);
-        return false;
-    }
-    snprintf(reply, sizeof reply,
-             "{\"id\":%ld,\"data\":\"{\\\"results\\\":[\\\"x\\\"],\\\"err\\\":null}\",\"type\":2}",
-             strtol(got + 7, NULL, 10));
-    wspeer_send_text(&n->server, reply);
-    if (!neighbour_result(n, "echo"))
-        return false;
-    count(n->w, &n->w->served, measure_now() - since);
-    return true;
-}
-
-static void *neighbour_run(void *arg)
-{
-    struct neighbour n = {.w = arg, .caller.fd = -1, .server.fd = -1};
-    bool ok = neighbour_open(&n, &n.caller) && neighbour_open(&n, &n.server) &&
-              neighbour_serve(&n) && neighbour_set(&n);
-
-    while (ok && !n.w->neighbour_stop) {
-        ok = neighbour_get(&n) && neighbour_echo(&n);
-        poll(NULL, 0, NEIGHBOUR_MS);
-    }
-    wspeer_close(&n.caller);
-    wspeer_close(&n.server);
-    return NULL;
-}
-
-void world_measure(struct world *w, struct measure *plain, struct measure *served)
-{
-    pthread_mutex_lock(&w->measuring);
-    w->plain = plain;
-    w->served = served;
-    pthread_mutex_unlock(&w->measuring);
-}
-
 /* ---- the world ---- */
 
 bool world_start(struct world *w, bool brief, unsigned needs)
 {
-    static struct measure first_plain, first_served;
+    static const char *const quiet[] = {"-no-embedded", NULL};
+    static struct times first[2];
     char text[PATIENCE_ENDPOINT];
 
     w->brief = brief;
     w->needs = needs;
-    w->plain = &first_plain;
-    w->served = &first_served;
     pthread_mutex_init(&w->children, NULL);
-    pthread_mutex_init(&w->measuring, NULL);
     if (!rig_table_start(&w->table, text, sizeof text))
         return false;
     w->table_port = rig_port_of(text);
@@ -236,13 +70,17 @@ bool world_start(struct world *w, bool brief, unsigned needs)
         return false;
     if ((needs & PATIENCE_NEEDS_FAR) != 0 && !start_far(w))
         return false;
-    return pthread_create(&w->neighbour, NULL, neighbour_run, w) == 0;
+    if ((needs & PATIENCE_NEEDS_OTHER) != 0 &&
+        !(rig_wsprd_start(&w->other, w->root, quiet) &&
+          neighbours_start(&w->elsewhere, &w->other, w->sampled_at, &first[1])))
+        return false;
+    return neighbours_start(&w->here, &w->near, w->sampled_at, &first[0]);
 }
 
 void world_quiet(struct world *w)
 {
-    w->neighbour_stop = true;
-    pthread_join(w->neighbour, NULL);
+    neighbours_stop(&w->here);
+    neighbours_stop(&w->elsewhere);
 }
 
 long long world_stop_near(struct world *w)
@@ -256,13 +94,14 @@ bool world_end(struct world *w)
 {
     bool ok = true;
 
+    if ((w->needs & PATIENCE_NEEDS_OTHER) != 0)
+        ok = rig_wsprd_stop(&w->other);
     if ((w->needs & PATIENCE_NEEDS_FAR) != 0)
-        ok = rig_wsprd_stop(&w->far) && rig_relay_stop(&w->relay);
+        ok = rig_wsprd_stop(&w->far) && rig_relay_stop(&w->relay) && ok;
     if ((w->needs & PATIENCE_NEEDS_SLOW) != 0)
         ok = rig_slow_stop(&w->slow) && ok;
     ok = rig_sampled_stop(&w->sampled) && ok;
     pthread_mutex_destroy(&w->children);
-    pthread_mutex_destroy(&w->measuring);
     return rig_table_stop(&w->table) && ok;
 }
 

@@ -29,18 +29,11 @@ static void result(bool ok, const char *kind, const char *what)
 
 static bool warm(struct world *w)
 {
-    static struct measure plain, served;
     long long until = child_now_ms() + RIG_TIMEOUT_MS;
-    uint64_t n;
 
-    world_measure(w, &plain, &served);
-    do {
+    while (neighbours_served(&w->here) < WARM && child_now_ms() < until)
         poll(NULL, 0, 10);
-        pthread_mutex_lock(&w->measuring);
-        n = served.count;
-        pthread_mutex_unlock(&w->measuring);
-    } while (n < WARM && child_now_ms() < until);
-    return n >= WARM;
+    return neighbours_served(&w->here) >= WARM;
 }
 
 /* Waits for the round, or (cycles) for the moment in it; the most memory meanwhile. */
@@ -93,11 +86,11 @@ static void end_in_the_midst(struct patience *p, struct world *w)
     patience_start(p);
     watch(p, w, false);
     poll(NULL, 0, 200);
-    if (w->neighbour_troubled)
-        printf("#   neighbours: %s\n", w->neighbour_trouble);
-    result(!w->neighbour_troubled, p->kind->name, "the neighbours notice nothing");
+    if (w->here.troubled)
+        printf("#   neighbours: %s\n", w->here.trouble);
+    result(!w->here.troubled, p->kind->name, "the neighbours notice nothing");
     p->shutdown = true;
-    w->neighbour_stop = true;
+    w->here.stop = true;
     took = world_stop_near(w);
     printf("#   wsprd ends in %lld ms\n", took);
     result(took >= 0 && took < STOP_MS, p->kind->name, "wsprd ends all the same");
