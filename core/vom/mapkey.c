@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 /* Up to here comparing each key with each is faster. */
-#define DEDUPE_SMALL 8
+#define FEW 8
 
 static int order(uint64_t a, uint64_t b)
 {
@@ -97,28 +97,21 @@ bool vom_key_equal(const struct vom_value *a, const struct vom_value *b)
     return vom_key_compare(a, b) == 0 && !key_has_nan(a);
 }
 
-/* Moves the last element of each key to the first entry and marks the other entries. */
-static size_t dedupe_small(struct vom_value *map)
+/* Marks entries whose key comes again: they are not needed any more. */
+static void mark_few(struct vom_value *it, size_t n)
 {
-    struct vom_value *it = map->items;
-    size_t n = 0;
+    for (size_t i = 0; i + 1 < n; i++) {
+        size_t k = i + 1;
 
-    for (size_t i = 0; i < map->n; i++) {
-        size_t j = 0;
-
-        while (j < n && !vom_key_equal(&it[2 * j], &it[2 * i]))
-            j++;
-        if (j == n) {
-            it[2 * n] = it[2 * i];
-            n++;
-        }
-        it[2 * j + 1] = it[2 * i + 1];
+        while (k < n && !vom_key_equal(&it[2 * i], &it[2 * k]))
+            k++;
+        if (k < n)
+            it[2 * i].type = NULL;
     }
-    return n;
 }
 
 /* Stable merge sort of entry numbers, bottom-up. Returns the array that holds the result. */
-static size_t *dedupe_sort(const struct vom_value *it, size_t *from, size_t *to, size_t n)
+static size_t *sort(const struct vom_value *it, size_t *from, size_t *to, size_t n)
 {
     for (size_t width = 1; width < n; width *= 2) {
         size_t *swap = from;
@@ -151,18 +144,10 @@ static bool map_is_sorted(const struct vom_value *map)
     return true;
 }
 
-int vom_map_dedupe(struct vom_value *map)
+static int mark_many(struct vom_value *it, size_t n)
 {
-    struct vom_value *it = map->items;
-    size_t n = map->n, kept = 0;
     size_t *index, *sorted;
 
-    if (n <= DEDUPE_SMALL) {
-        map->n = dedupe_small(map);
-        return 0;
-    }
-    if (map_is_sorted(map))
-        return 0;
     if (n > SIZE_MAX / 2 / sizeof *index)
         return WSPR_ELIMIT;
     index = malloc(2 * n * sizeof *index);
@@ -170,18 +155,30 @@ int vom_map_dedupe(struct vom_value *map)
         return WSPR_ENOMEM;
     for (size_t i = 0; i < n; i++)
         index[i] = i;
-    sorted = dedupe_sort(it, index, index + n, n);
-    for (size_t i = 0; i + 1 < n;) {
-        size_t first = sorted[i], last = first, j = i + 1;
-
-        for (; j < n && vom_key_equal(&it[2 * first], &it[2 * sorted[j]]); j++) {
-            last = sorted[j];
-            it[2 * last].type = NULL; /* not needed any more */
-        }
-        it[2 * first + 1] = it[2 * last + 1];
-        i = j;
+    sorted = sort(it, index, index + n, n);
+    for (size_t i = 0; i + 1 < n; i++) {
+        if (vom_key_equal(&it[2 * sorted[i]], &it[2 * sorted[i + 1]]))
+            it[2 * sorted[i]].type = NULL;
     }
-    for (size_t i = 0; i < n; i++) {
+    free(index);
+    return 0;
+}
+
+int vom_map_dedupe(struct vom_value *map)
+{
+    struct vom_value *it = map->items;
+    size_t kept = 0;
+    int r = 0;
+
+    if (map->n <= FEW)
+        mark_few(it, map->n);
+    else if (map_is_sorted(map))
+        return 0;
+    else
+        r = mark_many(it, map->n);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < map->n; i++) {
         if (it[2 * i].type == NULL)
             continue;
         it[2 * kept] = it[2 * i];
@@ -189,6 +186,5 @@ int vom_map_dedupe(struct vom_value *map)
         kept++;
     }
     map->n = kept;
-    free(index);
     return 0;
 }

@@ -163,7 +163,7 @@ int vom_value_equal(const struct vom_value *a, const struct vom_value *b);
  */
 int vom_key_compare(const struct vom_value *a, const struct vom_value *b);
 bool vom_key_equal(const struct vom_value *a, const struct vom_value *b);
-/* Drops all but the last entry of each key. WSPR_ENOMEM. */
+/* Drops all but the last entry of each key; the others keep their order. WSPR_ENOMEM. */
 int vom_map_dedupe(struct vom_value *map);
 
 #endif
