@@ -344,6 +344,7 @@ static void route_announce(struct proxy_end *from, const struct vc_msg *m,
 {
     char d[NAMING_ENDPOINT_TEXT_MAX], s[NAMING_ENDPOINT_TEXT_MAX];
     struct proxy_end *to = from->other;
+    struct proxy_port *port = from->port;
     struct buf *out = end_room(to, 2 * NAMING_ENDPOINT_TEXT_MAX + MESSAGE_ROOM, "open");
     struct vc_counters counters = m->counters;
     struct vc_counter mine[CREDITS], one;
@@ -361,7 +362,10 @@ static void route_announce(struct proxy_end *from, const struct vc_msg *m,
     if (vc_msg_put_open_vc(out, to->node.key, span_of(d, naming_endpoint_text(dst, d)),
                            span_of(s, naming_endpoint_text(src, s)), mine, n) >= 0)
         end_sent(to, out->len - before);
-    /* What did not fit, one message of credit each; a client sends one counter as a rule. */
+    /*
+     * What did not fit, one message of credit each; a client sends one counter as a rule. If there
+     * is no room for one of them the route is gone, and the rest is for nobody.
+     */
     while (vc_counters_next(&counters, &one)) {
         struct vc_msg more = {.kind = VC_MSG_CREDIT};
         uint8_t wire[VC_COUNTER_MAX];
@@ -369,7 +373,7 @@ static void route_announce(struct proxy_end *from, const struct vc_msg *m,
         more.counters.n = 1;
         more.counters.wire = span_of(wire, vc_counter_write(wire, &one));
         if (one.vci == m->vci)
-            port_credit(from->port, more.counters);
+            port_credit(port, more.counters);
     }
 }
 

@@ -5,7 +5,7 @@
 #include "tap.h"
 
 #define ENLIST_CASES       2
-#define PROXY_HUB_CASES    9
+#define PROXY_HUB_CASES    10
 #define RELAY_CALLS_CASES  8
 #define RELAY_FAULTS_CASES 10
 #define RELAY_LISTEN_CASES 7

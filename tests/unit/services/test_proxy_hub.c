@@ -233,6 +233,27 @@ static void many_counters(void)
     end();
 }
 
+/* There is room for OpenVC and for some of the credit that came with it. */
+static void no_room_for_counters(void)
+{
+    struct vc_counter c[1000];
+    struct vc_msg m;
+
+    begin();
+    r.hub.limits.peer_queue = 4096;
+    for (unsigned i = 0; i < 1000; i++)
+        c[i] = (struct vc_counter){10, i, 1};
+    TAP_IS(open_vc_to(CLIENT, 10, "00000000000000005555555555555555", c, 1000) == 0);
+    TAP_IS(r.hub.stats.overflows == 1 && r.hub.stats.circuits == 0);
+    m = next(SERVER);
+    TAP_IS(m.kind == VC_MSG_OPEN_VC && m.vci == 11);
+    while ((m = next(SERVER)).kind == VC_MSG_CREDIT)
+        ;
+    TAP_IS(m.kind == VC_MSG_CLOSE_VC && m.vci == 11 && quiet(SERVER));
+    TAP_IS(next(CLIENT).kind == VC_MSG_CLOSE_VC && quiet(CLIENT));
+    end();
+}
+
 static void data_passes_unchanged(void)
 {
     struct vc_msg m;
@@ -370,6 +391,7 @@ const struct tap_case proxy_hub_cases[PROXY_HUB_CASES] = {
     {"the recorded session", recorded_session},
     {"opening", opening},
     {"many counters", many_counters},
+    {"no room for all counters", no_room_for_counters},
     {"data passes unchanged", data_passes_unchanged},
     {"a number twice", a_number_twice},
     {"what is for the relay itself", what_is_for_the_relay},
