@@ -301,6 +301,32 @@ static void minting(void)
     buf_done(&caveat);
 }
 
+/* What is minted for one of two caveats of the same text is not a discharge of the other. */
+static void caveats_differ(void)
+{
+    struct security_key *key = world_key("discharger");
+    struct buf minting = BUF_INIT(1000), bytes[2] = {BUF_INIT(1000), BUF_INIT(1000)};
+    struct arena a = ARENA_INIT(100000);
+    struct security_third_party t[2];
+
+    security_caveat_methods(&minting, NULL, 0);
+    for (size_t i = 0; i < 2; i++) {
+        struct security_caveat caveat;
+
+        TAP_IS(security_third_party_make(&bytes[i], security_key_public(key), span_str("there"),
+                                         buf_span(&minting), NULL) == 0);
+        caveat = (struct security_caveat){span_str("*"), buf_span(&bytes[i])};
+        TAP_IS(security_third_party_decode(&a, &caveat, &t[i], NULL) == 1);
+        TAP_IS(t[i].nonce.len == SECURITY_NONCE_LEN);
+    }
+    TAP_IS(memcmp(t[0].id, t[1].id, sizeof t[0].id) != 0);
+    security_key_unref(key);
+    arena_done(&a);
+    buf_done(&minting);
+    buf_done(&bytes[0]);
+    buf_done(&bytes[1]);
+}
+
 /* A discharge that needs itself, and a caveat with a key that is none: both end in a denial. */
 static void circles_end(void)
 {
@@ -362,6 +388,7 @@ static const struct tap_case cases[] = {
     {"third-party caveat", third_party_caveat},
     {"discharges", discharges},
     {"minting", minting},
+    {"caveats of the same text differ", caveats_differ},
     {"circles of discharges end", circles_end},
     {"expiry of identities", expiry_of_identities},
 };
