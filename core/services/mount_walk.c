@@ -9,6 +9,7 @@
 
 #define NAME_MAX_BYTES 131072
 #define STEPS_FIRST    8
+#define MATCH_STEPS    256 /* bytes of a pattern that may be looked at instead of another node */
 
 enum { VISIT_NOTHING, VISIT_ENTRY };
 
@@ -110,6 +111,17 @@ static bool walk_advance(struct mount_walk *w)
     return true;
 }
 
+/*
+ * What it takes to visit the child that the topmost step stands on, of a budget: a pattern can be
+ * made that is looked at as a whole for each byte of a name.
+ */
+static unsigned walk_cost(const struct mount_walk *w)
+{
+    const struct mount_step *s = &w->steps[w->n_steps - 1];
+
+    return 1 + (unsigned)(s->rest.text.len * s->child->len / MATCH_STEPS);
+}
+
 /* Visits the child that the topmost step stands on, if the pattern lets it. */
 static int walk_child(struct mount_walk *w, int64_t now, struct mount_node **ret_node)
 {
@@ -140,13 +152,17 @@ int mount_walk_next(struct mount_walk *w, int64_t now, unsigned *budget,
             r = walk_visit(w, w->start, &w->pattern, now, ret_node);
     }
     while (r == VISIT_NOTHING && w->n_steps > 0) {
+        unsigned cost = 1;
+
         if (*budget == 0)
             return WSPR_EAGAIN;
-        --*budget;
-        if (walk_advance(w))
+        if (walk_advance(w)) {
+            cost = walk_cost(w);
             r = walk_child(w, now, ret_node);
-        else
+        } else {
             walk_leave(w);
+        }
+        *budget -= cost < *budget ? cost : *budget;
     }
     return r;
 }

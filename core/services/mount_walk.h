@@ -38,8 +38,8 @@ int mount_walk_begin(struct mount_walk *w, struct mount_tree *t, struct span suf
 void mount_walk_end(struct mount_walk *w);
 /*
  * Goes on to the next entry: 1, and its name is in w->name; *ret_node is its mount, or NULL if it
- * is a name on the way to others. 0 at the end; WSPR_EAGAIN when *budget (nodes to visit) is used
- * up; WSPR_ENOMEM.
+ * is a name on the way to others. 0 at the end; WSPR_EAGAIN when *budget (nodes to visit; one whose
+ * name is long to match counts for several) is used up; WSPR_ENOMEM.
  */
 int mount_walk_next(struct mount_walk *w, int64_t now, unsigned *budget,
                     struct mount_node **ret_node);

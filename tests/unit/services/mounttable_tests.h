@@ -4,7 +4,7 @@
 
 #include "tap.h"
 
-#define MOUNT_TREE_CASES 7
+#define MOUNT_TREE_CASES 8
 #define MOUNT_RPC_CASES  7
 
 #define EMBEDDED_NET_CASES  2

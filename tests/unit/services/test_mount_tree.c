@@ -258,6 +258,40 @@ static void walks(void)
     mount_tree_done(&t);
 }
 
+/* A pattern that is long to match takes its time in pieces: it does not hold up everybody else. */
+static void costly_pattern(void)
+{
+    struct mount_tree t;
+    struct mount_walk w;
+    struct mount_node *n;
+    char name[255], pattern[4000];
+    unsigned pauses = 0, found = 0, budget = 4096;
+    int r;
+
+    begin(&t, NULL);
+    memset(name, 'a', sizeof name);
+    for (unsigned i = 0; i < 200; i++) {
+        snprintf(name + 250, 5, "%04u", i);
+        mount_at(&t, name, "/h:1", 99, NULL);
+    }
+    /* Each byte of each name is looked up in all of the class. */
+    memset(pattern, 'b', sizeof pattern);
+    memcpy(pattern, "*[", 2);
+    memcpy(pattern + sizeof pattern - 3, "9]", 3);
+    TAP_IS(mount_walk_begin(&w, &t, span_str(""), span_str(pattern), NULL) == 0);
+    while ((r = mount_walk_next(&w, 9, &budget, &n)) != 0) {
+        TAP_IS(r == 1 || (r == WSPR_EAGAIN && budget == 0));
+        found += r == 1;
+        if (r == 1)
+            continue;
+        pauses++;
+        budget = 4096;
+    }
+    TAP_OK(found == 20 && pauses >= 100, "%u found, %u pauses", found, pauses);
+    mount_walk_end(&w);
+    mount_tree_done(&t);
+}
+
 /* Names come and go between any two steps; those that stay are met once each. */
 static void walk_while_it_changes(void)
 {
@@ -359,6 +393,7 @@ const struct tap_case mount_tree_cases[MOUNT_TREE_CASES] = {
     {"expiry without a visitor", expiry_without_visitor},
     {"expiry with visitors", expiry_with_visitors},
     {"walks", walks},
+    {"a costly pattern", costly_pattern},
     {"walks while the tree changes", walk_while_it_changes},
     {"short memory", short_memory},
 };
