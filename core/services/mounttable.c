@@ -32,14 +32,14 @@ int mounttable_check(struct mounttable *mt, struct rpc_scall *call, struct span 
                                rpc_scall_label(call), err);
 }
 
-/* The root's list, and then that of each component taken alone. */
+/* The list of each component, taken alone. */
 static int check_components(struct mounttable *mt, struct rpc_scall *call, struct span name,
                             struct err *err)
 {
     struct buf path = BUF_INIT(PATH_MAX_LEN);
     struct naming_elements it;
     struct span element;
-    int r = mounttable_check(mt, call, span_str("/"), err);
+    int r = 0;
 
     naming_elements_init(&it, name);
     while (r == 0 && naming_elements_next(&it, &element)) {
@@ -53,9 +53,15 @@ static int check_components(struct mounttable *mt, struct rpc_scall *call, struc
     return r;
 }
 
+/*
+ * The root's list, and those of the components. These are the ones of the cleaned name, as in the
+ * reference, and those of the name as it was sent, which ResolveStep walks along: "a/../b" comes by
+ * a, and ends there if that is mounted.
+ */
 static int mounttable_authorize(void *arg, struct rpc_scall *call, struct err *err)
 {
     struct mounttable *mt = arg;
+    struct span suffix = rpc_scall_suffix(call);
     struct buf name = BUF_INIT(PATH_MAX_LEN);
     int r;
 
@@ -64,10 +70,14 @@ static int mounttable_authorize(void *arg, struct rpc_scall *call, struct err *e
     r = mount_acl_refresh(mt->acl, err);
     if (r < 0)
         return r;
-    naming_elements_clean(&name, rpc_scall_suffix(call));
+    naming_elements_clean(&name, suffix);
     r = buf_error(&name);
-    r = r == 0 ? check_components(mt, call, buf_span(&name), err)
+    r = r == 0 ? mounttable_check(mt, call, span_str("/"), err)
                : err_set(err, r, "%s", err_code_text(r));
+    if (r == 0)
+        r = check_components(mt, call, buf_span(&name), err);
+    if (r == 0 && !span_equal(buf_span(&name), suffix))
+        r = check_components(mt, call, suffix, err);
     buf_done(&name);
     return r;
 }

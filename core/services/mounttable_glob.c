@@ -16,9 +16,10 @@
 #include "services/mounttable_private.h"
 #include "vom/wiretypes.h"
 
-#define GLOB_VISITS  4096 /* nodes in one turn of the loop */
-#define GLOB_ENTRIES 256  /* entries in one turn */
-#define ENTRY_MAX    (4 << 20)
+#define GLOB_VISITS    4096 /* nodes in one turn of the loop */
+#define GLOB_ENTRIES   256  /* entries in one turn */
+#define ENTRY_MAX      (4 << 20)
+#define PATH_MAX_BYTES 262144 /* an object's name and the longest name of a walk */
 
 struct glob_call {
     struct list node;
@@ -27,6 +28,7 @@ struct glob_call {
     struct mount_walk walk;
     struct loop_task task;
     struct buf path;    /* of what is being visited, for the ACLs */
+    size_t path_start;  /* how much of it is the object's own */
     struct arena arena; /* of one entry */
 };
 
@@ -58,21 +60,25 @@ static void glob_fail(struct glob_call *g, int code, const char *text)
     err_done(&e);
 }
 
+/* Of the object, as the tree calls it: other spellings of a suffix lead to the same nodes. */
+static void glob_path_begin(struct glob_call *g)
+{
+    buf_u8(&g->path, '/');
+    naming_elements_clean(&g->path, rpc_scall_suffix(g->call));
+    g->path_start = g->path.len;
+}
+
 /* The ACL of the accumulated path. */
 static bool glob_allowed(void *arg, struct span name)
 {
     struct glob_call *g = arg;
-    struct buf joined = BUF_INIT(g->path.max);
-    bool allowed;
 
-    buf_reset(&g->path);
-    buf_u8(&g->path, '/');
-    naming_name_join(&joined, rpc_scall_suffix(g->call), name);
-    buf_append_span(&g->path, naming_name_strip(buf_span(&joined)));
-    allowed = buf_error(&joined) == 0 && buf_error(&g->path) == 0 &&
-              mounttable_check(g->mt, g->call, buf_span(&g->path), NULL) == 0;
-    buf_done(&joined);
-    return allowed;
+    buf_truncate(&g->path, g->path_start);
+    if (name.len > 0 && g->path_start > 1)
+        buf_u8(&g->path, '/');
+    buf_append_span(&g->path, name);
+    return buf_error(&g->path) == 0 &&
+           mounttable_check(g->mt, g->call, buf_span(&g->path), NULL) == 0;
 }
 
 /* Sends the entry that the walk stands on. */
@@ -159,7 +165,7 @@ void mounttable_glob(void *object, struct rpc_scall *call, const struct vom_valu
     }
     g->mt = mt;
     g->call = call;
-    g->path = BUF_INIT(131072);
+    g->path = BUF_INIT(PATH_MAX_BYTES);
     arena_init(&g->arena, ENTRY_MAX);
     loop_task_init(&g->task, glob_run, g);
     list_push_back(&mt->globs, &g->node);
@@ -169,6 +175,7 @@ void mounttable_glob(void *object, struct rpc_scall *call, const struct vom_valu
         return;
     }
     if (mt->acl != NULL) {
+        glob_path_begin(g);
         g->walk.allowed = glob_allowed;
         g->walk.arg = g;
     }

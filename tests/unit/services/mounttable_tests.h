@@ -5,7 +5,7 @@
 #include "tap.h"
 
 #define MOUNT_TREE_CASES 8
-#define MOUNT_RPC_CASES  7
+#define MOUNT_RPC_CASES  8
 
 #define EMBEDDED_NET_CASES  2
 #define SAMPLE_MEMORY_CASES 1

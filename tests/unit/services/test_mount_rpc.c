@@ -306,6 +306,42 @@ static void acl_vectors(void)
     json_object_put(file);
 }
 
+/* No spelling of a name leads around the list of a component, or of a path that Glob hides. */
+static void acl_spellings(void)
+{
+    static const char acls[] = "{\"/\": {\"client\": \"RW\"}, \"/q\": {\"other\": \"RW\"}, "
+                               "\"/a/b\": {\"other\": \"RW\"}}";
+    static const char *const hidden[] = {"//q/x",         "//q/../x", "//q/..", "//q/x/../..",
+                                         "//a/../q/../x", "//q/.",    "//./q"};
+    static const char *const above[] = {"//a", "//a/", "//a//", "//a/.", "//./a", "//x/../a"};
+    struct mounttable_opts opts = {.now = table_now};
+    char path[4096];
+    struct table t;
+    struct mcall m;
+
+    opts.acl_file = child_file(path, sizeof path, "spellings");
+    write_file(path, acls);
+    table_init(&t, &opts);
+    TAP_IS(mounttable_mount(t.mt, span_str("q"), span_str("/h:1//"), 80, NULL) == 0);
+    TAP_IS(mounttable_mount(t.mt, span_str("a/b"), span_str("/h:1//"), 80, NULL) == 0);
+    TAP_IS(mounttable_mount(t.mt, span_str("a/c"), span_str("/h:1//"), 80, NULL) == 0);
+    for (size_t i = 0; i < sizeof hidden / sizeof hidden[0]; i++) {
+        call_text(&t, &m, hidden[i], "ResolveStep", NULL, 3);
+        TAP_OK(m.err.code == WSPR_ENOTAUTH, "%s is resolved: %zu servers", hidden[i],
+               m.n_results > 0 ? vom_value_len(&m.results[0]) : 0);
+        mcall_done(&m);
+    }
+    for (size_t i = 0; i < sizeof above / sizeof above[0]; i++) {
+        call_text(&t, &m, above[i], "Glob", "*", 1);
+        TAP_OK(m.err.code == 0 &&
+                   strcmp(json_object_to_json_string_ext(m.names, JSON_C_TO_STRING_PLAIN),
+                          "[\"c\"]") == 0,
+               "%s: %s", above[i], json_object_to_json_string(m.names));
+        mcall_done(&m);
+    }
+    table_done(&t);
+}
+
 /* Whether the client may mount, by asking. */
 static bool may_mount(struct table *t)
 {
@@ -542,11 +578,8 @@ static void back_pressure(void)
 }
 
 const struct tap_case mount_rpc_cases[MOUNT_RPC_CASES] = {
-    {"access lists", acl_vectors},
-    {"bad access files", acl_files},
-    {"expiry", expiry_vectors},
-    {"mounting", mount_vectors},
-    {"expiry by the timer", timer},
-    {"back-pressure", back_pressure},
-    {"a watched access file", acl_watched},
+    {"access lists", acl_vectors},    {"access lists, other spellings", acl_spellings},
+    {"bad access files", acl_files},  {"expiry", expiry_vectors},
+    {"mounting", mount_vectors},      {"expiry by the timer", timer},
+    {"back-pressure", back_pressure}, {"a watched access file", acl_watched},
 };
