@@ -310,7 +310,10 @@ static void watch_done(void *arg, int status)
     struct mount_acl *acl = arg;
 
     acl->busy = false;
-    look_end(&acl->look, acl);
+    if (status == 0)
+        look_end(&acl->look, acl);
+    else
+        table_done(&acl->look.table); /* nobody looked: what was found before counts, errors too */
     if (acl->freed)
         acl_destroy(acl);
     else

@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "child.h"
+#include "loop/offload.h"
 #include "mounttable_tests.h"
 #include "services/mount_acl.h"
 #include "services/mounttable.h"
@@ -386,7 +387,17 @@ static void acl_watched(void)
     TAP_OK(comes_true(&t, true), "the file is in order again, and nobody gets in");
     unlink(path);
     TAP_OK(comes_true(&t, false), "a file that is gone lets somebody in");
+    /* If it cannot even be looked at, nothing else is known of it. */
+    loop_offload_stop(t.s.offload, true);
+    for (int i = 0; i < 3; i++) {
+        loop_worker_skip(t.s.w, MOUNT_ACL_PERIOD);
+        raw_run(t.s.w, 50);
+        TAP_OK(!may_mount(&t), "a file that is not looked at lets somebody in");
+    }
+    table_done(&t);
     /* In the middle of a look. */
+    write_file(path, "{\"/\": {\"client\": \"RW\"}}");
+    table_init_with(&t, &opts, true);
     loop_worker_skip(t.s.w, MOUNT_ACL_PERIOD);
     loop_worker_turn(t.s.w, 0);
     loop_worker_turn(t.s.w, 0);
