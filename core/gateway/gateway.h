@@ -31,7 +31,8 @@ struct gateway_limits {
     uint32_t flows_per_conn;   /* flows that one page may have open */
     uint32_t kept_per_flow;    /* bytes of stream values that wait until a call is up */
     uint32_t kept_per_conn;    /* the same for all flows of a page */
-    uint32_t calls_per_conn;   /* bytes that a page's calls keep, with arguments not yet sent */
+    uint32_t calls_per_conn;   /* bytes that a page's calls keep, with arguments not yet sent, and
+                                  names of which it wants to know the signature */
     uint32_t message_max;      /* bytes of one message of a page */
     uint32_t out_soft;         /* bytes queued to a page from which senders are told to wait */
     uint32_t out_hard;         /* bytes queued to a page that end its connection */

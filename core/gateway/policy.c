@@ -53,7 +53,8 @@ static bool parse_wild(struct policy *p, struct policy_rule *r)
     r->text = arena_copy(&p->mem, buf_span(&plain));
     ok = buf_error(&plain) == 0 && r->text.p != NULL && ws_origin_parse(r->text, &r->origin) == 0;
     buf_done(&plain);
-    r->origin.host = span_of(r->origin.host.p + 1, r->origin.host.len - 1);
+    if (ok)
+        r->origin.host = span_of(r->origin.host.p + 1, r->origin.host.len - 1);
     return ok;
 }
 

@@ -510,6 +510,7 @@ struct plugin_wait {
     struct sig_wait wait;
     void (*done)(void *arg, const struct wspr_signature *sig, const struct wspr_fault *fault);
     void *arg;
+    size_t size; /* in the connection's call_bytes */
 };
 
 static struct plugin_wait *plugin_wait_alloc(struct gateway *gw)
@@ -545,6 +546,7 @@ static void plugin_wait_done(struct sig_wait *w, const struct wspr_signature *si
     if (err != NULL)
         fault = (struct wspr_fault){err->code, err_id(err), err_text(err), WSPR_STAGE_PREPARE};
     c->busy++;
+    c->call_bytes -= p->size;
     p->done(p->arg, sig, err != NULL ? &fault : NULL);
     plugin_wait_release(c->gw, p);
     gateway_conn_leave(c);
@@ -555,15 +557,23 @@ int wspr_signature_get(struct wspr_host *host, struct wspr_conn *c, const struct
                                     const struct wspr_fault *fault),
                        void *arg)
 {
+    size_t size = sizeof(struct plugin_wait) + name->len;
     struct security_private *identity;
     struct err e = ERR_INIT;
     struct plugin_wait *p;
 
     if (c->phase != CONN_OPEN)
         return WSPR_ECLOSED;
+    /* The name is kept as long as somebody may answer. */
+    if (c->call_bytes + size > c->gw->limits.calls_per_conn) {
+        c->gw->stats.err_call_bytes++;
+        return WSPR_ELIMIT;
+    }
     p = plugin_wait_alloc(c->gw);
     if (p == NULL)
         return WSPR_ENOMEM;
+    p->size = size;
+    c->call_bytes += size;
     p->done = done;
     p->arg = arg;
     if (gateway_conn_identity(c, &identity, &e) == 0)

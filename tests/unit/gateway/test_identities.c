@@ -163,6 +163,8 @@ static void lists_of_origins(void)
     policy_done(&p);
     TAP_IS(policy_parse(&p, "https://*x", &e) == WSPR_EINVAL);
     policy_done(&p);
+    TAP_IS(policy_parse(&p, "https://*.not a host", &e) == WSPR_EINVAL);
+    policy_done(&p);
     err_done(&e);
 }
 

@@ -1,6 +1,8 @@
 /* Limits of time and memory. */
 #include "config.h"
 
+#include <unistd.h>
+
 #include "gateway_tests.h"
 #include "gwrig.h"
 
@@ -83,6 +85,35 @@ static void call_twice(long long id, size_t size)
     free(args);
 }
 
+/* What is kept of a page's requests until somebody answers; then there is room again. */
+static void test_requests(void)
+{
+    struct gateway_limits limits = {.calls_per_conn = 100000, .lookup_timeout = 3 * CLOCK_S};
+    char mute[256], *data = malloc(50000);
+    int fd = gw_mute_server(mute);
+
+    begin(&limits);
+    for (int id = 1; id <= 5; id += 2) {
+        int n = snprintf(data, 50000, "{\"name\":\"%s//", mute);
+
+        memset(data + n, 'x', 40000);
+        snprintf(data + n + 40000, 10000 - (size_t)n, "%d\"}", id);
+        page_message(&p, id, 5, data);
+    }
+    page_expect_error(&p, 5, "veyron2/verror.Internal", "limit reached");
+    TAP_IS(stats()->err_call_bytes == 1);
+    for (int i = 0; i < 2; i++) {
+        const char *answer = page_recv(&p);
+
+        TAP_IS(answer != NULL && strstr(answer, "deadline exceeded") != NULL);
+    }
+    free(data);
+    call(&p, 7, "echo", "[\"x\"]", 2, false);
+    page_expect_reply(&p, 7, 0, "[\"x\"]");
+    end();
+    close(fd);
+}
+
 static uint64_t frames_before;
 
 /* The first result is there, and nothing of it was sent. */
@@ -155,6 +186,7 @@ static void test_keep_alive(void)
 static const struct tap_case cases[] = {
     {"output to all pages", test_total_output},
     {"results of calls that go on", test_results},
+    {"requests that wait", test_requests},
     {"keep-alive", test_keep_alive},
 };
 
