@@ -56,9 +56,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (!hub_rig_init(&r))
         abort();
+    /* Bounds that a short input can reach. */
     r.hub.limits.circuits = 8;
-    r.hub.limits.circuit_queue = 4096;
-    r.hub.limits.peer_queue = 65536;
+    r.hub.limits.circuit_queue = 2048;
+    r.hub.limits.peer_queue = 4096;
     for (unsigned i = 0; i < 2; i++) {
         struct naming_rid rid = naming_rid_fixed(0x5555555555555555 + i);
 
