@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/unicode.h"
 #include "gateway/call_private.h"
 #include "rpc/header.h"
@@ -357,12 +358,17 @@ static int convert_arg(struct wspr_call *call, size_t i, int *stage, struct err 
     return r;
 }
 
+/* In nanoseconds; centuries are as good as none. */
+static int64_t call_timeout(uint64_t ms)
+{
+    return ms == 0 || ms > (uint64_t)(INT64_MAX / CLOCK_MS) ? RPC_NO_TIMEOUT
+                                                            : (int64_t)ms * CLOCK_MS;
+}
+
 static int call_convert(struct wspr_call *call, int *stage, struct err *err)
 {
     struct rpc_call_opts opts = {
-        .timeout = call->options.timeout_ms == 0
-                       ? RPC_NO_TIMEOUT
-                       : (int64_t)call->options.timeout_ms * INT64_C(1000000),
+        .timeout = call_timeout(call->options.timeout_ms),
         .n_results = call->options.n_results,
         .streaming = call->options.streaming != 0,
         .identity = call->identity,

@@ -4,6 +4,7 @@
  */
 #include "config.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -52,13 +53,19 @@ static void caller_conn_close(void *ctx, struct wspr_conn *conn, void *state)
 
 static char target[512];
 
+/* Of a method that never answers. The payload is the timeout. */
 static int start_calls(void *ctx, struct wspr_flow *flow, const struct wspr_msg *msg)
 {
     struct wspr_span name = span_at(target), never = span_at("never");
     struct wspr_spans none = {NULL, 0};
     struct wspr_call_options options = {.size = sizeof options, .n_results = 1};
     struct wspr_call *call;
+    char ms[24];
+    size_t len;
+    const char *text = wspr_msg_data(msg, &len);
 
+    snprintf(ms, sizeof ms, "%.*s", (int)len, text);
+    options.timeout_ms = strtoull(ms, NULL, 10);
     TAP_IS(wspr_call_start(caller_host, wspr_flow_conn(flow), &name, &never, &none, &options,
                            &caller_ops, NULL, &call) == 0);
     return wspr_flow_finish(flow, "true", 4);
@@ -168,6 +175,38 @@ static void test_forgotten_call(void)
     gw_done(&g);
 }
 
+static bool has_run_out(void *arg)
+{
+    return n_done == 1;
+}
+
+static bool three_run(void *arg)
+{
+    return g.slow.running == 3;
+}
+
+/* 0 and more than a clock has are no timeouts. */
+static void test_timeouts(void)
+{
+    static const char *const none[] = {"0", "18446744073709551615", "9223372036855"};
+
+    begin_caller(0);
+    snprintf(target, sizeof target, "%s//x", g.endpoint);
+    for (unsigned i = 0; i < 3; i++) {
+        page_message(&p, 1, 1, none[i]);
+        page_expect_reply(&p, 1, 0, "true");
+    }
+    TAP_IS(gw_until(&g, three_run, NULL, GW_TIMEOUT_MS));
+    page_message(&p, 1, 1, "1");
+    page_expect_reply(&p, 1, 0, "true");
+    TAP_IS(gw_until(&g, has_run_out, NULL, GW_TIMEOUT_MS));
+    probe_expect("done:-1010");
+    page_drop(&p);
+    TAP_IS(gw_wait_conns(&g, 0));
+    probe_expect("done:-1008 done:-1008 done:-1008 close");
+    gw_done(&g);
+}
+
 static void test_forgotten_signature(void)
 {
     char endpoint[256];
@@ -247,6 +286,7 @@ static void test_retried_signature(void)
 
 static const struct tap_case cases[] = {
     {"a call that its plugin forgot", test_forgotten_call},
+    {"timeouts of calls", test_timeouts},
     {"a signature that its plugin forgot", test_forgotten_signature},
     {"long arguments", test_long_arguments},
     {"a signature that is asked for again", test_retried_signature},
