@@ -75,8 +75,10 @@ static void conn_closing(struct wspr_conn *c)
     c->phase = CONN_CLOSING;
     loop_timer_stop(&c->ping);
     loop_timer_stop(&c->hold);
-    if (c->sock != NULL)
+    if (c->sock != NULL && gateway_conn_may_linger(c))
         loop_sock_close(c->sock);
+    else if (c->sock != NULL)
+        loop_sock_abort(c->sock);
     c->sock = NULL;
     gateway_conn_count_output(c);
     loop_timer_start(&c->deadline, c->gw->limits.cancel_grace);

@@ -5,6 +5,9 @@
  *
  * A queue is counted when something is appended to it and when it has drained; what the kernel took
  * meanwhile is only known to a count of all, which is made when the limit seems to be passed.
+ *
+ * A socket goes on sending for a few seconds after its connection has ended. What waits there counts
+ * for those that are to do so as well.
  */
 #include "config.h"
 
@@ -55,4 +58,20 @@ void gateway_relieve(void *arg)
         gateway_conn_abort(c);
         c = count_all(gw);
     }
+}
+
+bool gateway_conn_may_linger(struct wspr_conn *c)
+{
+    struct gateway *gw = c->gw;
+    uint64_t closed;
+
+    if (loop_sock_queued(c->sock) <= gw->limits.out_soft)
+        return true;
+    closed = loop_sock_lingering(gw->worker);
+    if (gw->stats.out_bytes + closed > gw->limits.out_total)
+        count_all(gw);
+    if (gw->stats.out_bytes + closed <= gw->limits.out_total)
+        return true;
+    gw->stats.err_output++;
+    return false;
 }

@@ -254,6 +254,8 @@ int gateway_conn_send_first(struct wspr_conn *c);
 /* Something was appended to the connection's queue, or it has drained, or the socket is gone. */
 void gateway_conn_count_output(struct wspr_conn *c);
 void gateway_relieve(void *gw);
+/* Whether the end of the connection may wait until what is queued was sent. */
+bool gateway_conn_may_linger(struct wspr_conn *c);
 
 /* message.c */
 void gateway_conn_message(struct wspr_conn *c, struct span payload);

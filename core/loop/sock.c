@@ -245,6 +245,21 @@ void loop_sock_abort(struct loop_sock *s)
     loop_sock_destroy(s);
 }
 
+size_t loop_sock_lingering(const struct loop_worker *w)
+{
+    size_t sum = 0;
+
+    if (w->lingering == 0)
+        return 0;
+    LIST_FOREACH (n, &w->socks) {
+        const struct loop_sock *s = LOOP_SOCK_OF_NODE(n);
+
+        if (sock_lingers(s))
+            sum += s->out.len;
+    }
+    return sum;
+}
+
 void loop_sock_set_owner(struct loop_sock *s, const struct loop_sock_ops *ops, void *arg)
 {
     s->ops = ops;

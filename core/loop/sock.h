@@ -100,6 +100,8 @@ int loop_sock_pair(struct loop_worker *w, const struct loop_sock_opts *opts_a,
 void loop_sock_close(struct loop_sock *s);
 /* Closes the descriptor at once; queued output is lost. */
 void loop_sock_abort(struct loop_sock *s);
+/* Bytes that wait in sockets which were closed. Looks at each socket. */
+size_t loop_sock_lingering(const struct loop_worker *w);
 
 /*
  * Hands the callbacks to another owner, for example after an upgrade (from inside `data` too).

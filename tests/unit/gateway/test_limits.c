@@ -73,7 +73,7 @@ static void test_total_output(void)
 }
 
 /* A call with a string of so many bytes; the service gives it back twice. */
-static void call_twice(long long id, size_t size)
+static void call_twice(struct page *page, long long id, size_t size)
 {
     char *args = malloc(size + 8);
 
@@ -81,7 +81,7 @@ static void call_twice(long long id, size_t size)
     memset(args + 1, '"', size + 2);
     memset(args + 2, 'x', size);
     memcpy(args + size + 3, "]", 2);
-    call(&p, id, "twice", args, 3, false);
+    call(page, id, "twice", args, 3, false);
     free(args);
 }
 
@@ -131,7 +131,7 @@ static void test_results(void)
 
     begin(&limits);
     frames_before = stats()->frames_out;
-    call_twice(1, size);
+    call_twice(&p, 1, size);
     TAP_IS(gw_until(&g, first_result_waits, &size, GW_TIMEOUT_MS));
     answer = page_recv(&p);
     TAP_IS(answer != NULL && strlen(answer) > 2 * size);
@@ -140,10 +140,44 @@ static void test_results(void)
     TAP_OK(stats()->out_bytes < 1024, "%llu", (unsigned long long)stats()->out_bytes);
     /* The first of these is more than all may have: the page ends before there is a frame. */
     frames_before = stats()->frames_out;
-    call_twice(5, 4 * size);
+    call_twice(&p, 5, 4 * size);
     TAP_IS(gw_wait_conns(&g, 0));
     TAP_IS(stats()->err_output == 1 && stats()->frames_out == frames_before);
     TAP_IS(stats()->out_bytes == 0);
+    end();
+}
+
+/* Both answers are there, and were not read. */
+static bool answers_wait(void *arg)
+{
+    return stats()->frames_out == frames_before + 2;
+}
+
+/* Who does not read and closes the connection is not rid of the limit by that. */
+static void test_closing(void)
+{
+    struct gateway_limits limits = {.out_total = 32 * 1024 * 1024};
+    size_t size = 6 * 1024 * 1024, most = 0;
+    struct page deaf[6];
+
+    begin(&limits);
+    for (unsigned i = 0; i < 6; i++) {
+        TAP_IS(page_open(&deaf[i], &g, NULL, true));
+        frames_before = stats()->frames_out;
+        call_twice(&deaf[i], 1, size);
+        call_twice(&deaf[i], 3, size);
+        TAP_IS(gw_until(&g, answers_wait, NULL, GW_TIMEOUT_MS));
+        wspeer_send(&deaf[i].peer, WSPEER_FIN | WSPEER_CLOSE, NULL, 0);
+        TAP_IS(gw_wait_conns(&g, 1));
+        if (loop_sock_lingering(g.w) > most)
+            most = loop_sock_lingering(g.w);
+    }
+    TAP_OK(most > 0 && most <= limits.out_total, "%zu bytes waited for closed connections", most);
+    TAP_IS(stats()->err_output > 0);
+    call(&p, 3, "echo", "[\"x\"]", 2, false);
+    page_expect_reply(&p, 3, 0, "[\"x\"]");
+    for (unsigned i = 0; i < 6; i++)
+        page_drop(&deaf[i]);
     end();
 }
 
@@ -187,6 +221,7 @@ static const struct tap_case cases[] = {
     {"output to all pages", test_total_output},
     {"results of calls that go on", test_results},
     {"requests that wait", test_requests},
+    {"output of closed connections", test_closing},
     {"keep-alive", test_keep_alive},
 };
 
