@@ -6,8 +6,8 @@
  * A queue is counted when something is appended to it and when it has drained; what the kernel took
  * meanwhile is only known to a count of all, which is made when the limit seems to be passed.
  *
- * A socket goes on sending for a few seconds after its connection has ended. What waits there counts
- * for those that are to do so as well.
+ * A socket goes on sending for a few seconds after its connection has ended. What waits there
+ * counts for those that are to do so as well.
  */
 #include "config.h"
 
