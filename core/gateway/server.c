@@ -107,50 +107,32 @@ static int dispatch(void *arg, struct span suffix, struct rpc_object *ret, struc
     return 0;
 }
 
-static bool has_name(struct wspr_server *s, struct span name, size_t *ret_n)
-{
-    struct rpc_publisher *p = rpc_server_publisher(s->rpc);
-    struct span have;
-
-    for (*ret_n = 0; p != NULL && rpc_publisher_name(p, *ret_n, &have); ++*ret_n) {
-        if (span_equal(have, name))
-            return true;
-    }
-    return false;
-}
-
 /* Publishes one more name; the answer does not wait for a mount table. */
 static int publish(struct wspr_server *s, struct span name, struct err *err)
 {
+    struct rpc_publisher *p = rpc_server_publisher(s->rpc);
     struct gateway *gw = s->gw;
-    size_t n;
     int r;
 
-    if (name.len == 0 || has_name(s, name, &n))
+    if (name.len == 0 || (p != NULL && rpc_publisher_has_name(p, name)))
         return 0;
-    if (n >= gw->limits.names_per_server) {
+    if (p != NULL && rpc_publisher_names(p) >= gw->limits.names_per_server) {
         gw->stats.err_name_limit++;
         return err_set(err, WSPR_ELIMIT, "too many names for one server");
     }
     r = rpc_server_publish(s->rpc, name, err);
+    s->published = loop_worker_now(gw->worker);
     list_remove(&s->mounting_node);
     if (r == 0)
         list_push_back(&gw->mounting, &s->mounting_node);
     return r;
 }
 
-/* Whether the name begins with one that the server is published under. */
-static bool is_below(struct wspr_server *s, struct span name)
+/* Whether nobody needs to wait for the names of the server any more. */
+static bool is_settled(struct wspr_server *s)
 {
-    struct rpc_publisher *p = rpc_server_publisher(s->rpc);
-    struct span have;
-
-    for (size_t i = 0; p != NULL && rpc_publisher_name(p, i, &have); i++) {
-        if (name.len >= have.len && span_equal(span_of(name.p, have.len), have) &&
-            (name.len == have.len || name.p[have.len] == '/'))
-            return true;
-    }
-    return false;
+    return s->state != SERVER_UP || rpc_publisher_settled(rpc_server_publisher(s->rpc)) ||
+           loop_worker_now(s->gw->worker) - s->published >= GATEWAY_MOUNT_WAIT;
 }
 
 bool gateway_server_is_mounting(struct gateway *gw, struct span name)
@@ -160,10 +142,10 @@ bool gateway_server_is_mounting(struct gateway *gw, struct span name)
     LIST_FOREACH_SAFE (node, after, &gw->mounting) {
         struct wspr_server *s = LIST_OBJECT(node, struct wspr_server, mounting_node);
 
-        if (s->state != SERVER_UP || rpc_publisher_settled(rpc_server_publisher(s->rpc)))
+        if (is_settled(s))
             list_remove(node);
         else
-            mounting = mounting || is_below(s, name);
+            mounting = mounting || rpc_publisher_covers(rpc_server_publisher(s->rpc), name);
     }
     return mounting;
 }

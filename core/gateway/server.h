@@ -67,6 +67,7 @@ struct wspr_server {
     struct rpc_server *rpc;          /* NULL in IDLE */
     char *endpoint;                  /* the latest one; NULL: none yet */
     struct list mounting_node;       /* in gw->mounting */
+    int64_t published;               /* when it got its latest name */
     struct list invocations;         /* struct wspr_invocation */
     struct loop_task task;           /* the queue; calls whose caller got lost */
 };

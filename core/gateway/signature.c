@@ -10,7 +10,6 @@
 #include "security/identity.h"
 
 #define SIG_ARENA_MAX    RPC_SIGNATURE_MAX
-#define FETCH_MOUNT_WAIT (2 * CLOCK_S)
 #define FETCH_MOUNT_STEP (2 * CLOCK_MS)
 
 /* ---- the object ---- */
@@ -215,7 +214,7 @@ static void fetch_start(void *arg)
 {
     struct sig_fetch *f = arg;
 
-    if (f->waited < FETCH_MOUNT_WAIT && gateway_server_is_mounting(f->gw, fetch_name(f))) {
+    if (f->waited < GATEWAY_MOUNT_WAIT && gateway_server_is_mounting(f->gw, fetch_name(f))) {
         f->waited += FETCH_MOUNT_STEP;
         loop_timer_start(&f->start, FETCH_MOUNT_STEP);
         return;

@@ -511,6 +511,28 @@ bool rpc_publisher_name(const struct rpc_publisher *p, size_t i, struct span *re
     return false;
 }
 
+unsigned rpc_publisher_names(const struct rpc_publisher *p)
+{
+    return p->n_names;
+}
+
+bool rpc_publisher_has_name(const struct rpc_publisher *p, struct span name)
+{
+    return text_find(&p->names, name) != NULL;
+}
+
+bool rpc_publisher_covers(const struct rpc_publisher *p, struct span name)
+{
+    LIST_FOREACH (node, &p->names) {
+        struct span have = text_span(LIST_OBJECT(node, struct publish_text, node));
+
+        if (name.len >= have.len && (name.len == have.len || name.p[have.len] == '/') &&
+            span_equal(span_of(name.p, have.len), have))
+            return true;
+    }
+    return false;
+}
+
 void rpc_publisher_status(const struct rpc_publisher *p,
                           void (*each)(void *arg, const struct rpc_publish_status *s), void *arg)
 {

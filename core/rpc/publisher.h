@@ -54,6 +54,10 @@ bool rpc_publisher_settled(const struct rpc_publisher *p);
 void rpc_publisher_when_settled(struct rpc_publisher *p, void (*settled)(void *arg), void *arg);
 /* The names, in the order in which they were added. False after the last. */
 bool rpc_publisher_name(const struct rpc_publisher *p, size_t i, struct span *ret_name);
+/* How many there are, and whether one of them is this one, or this one or what it lies below. */
+unsigned rpc_publisher_names(const struct rpc_publisher *p);
+bool rpc_publisher_has_name(const struct rpc_publisher *p, struct span name);
+bool rpc_publisher_covers(const struct rpc_publisher *p, struct span name);
 void rpc_publisher_status(const struct rpc_publisher *p,
                           void (*each)(void *arg, const struct rpc_publish_status *s), void *arg);
 /*

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "serve_tests.h"
@@ -49,6 +50,32 @@ static void test_names(void)
     serving_expect_endpoint(a, 11, endpoint);
     TAP_IS(serving_stats()->err_name_limit == 1);
     serving_end();
+}
+
+/* Calls wait for a name that is being mounted, but they do not all look for it for ever. */
+static void test_names_that_hang(void)
+{
+    struct serving_how how = {.idle = true};
+    struct gateway *gw;
+    char mute[256], name[512];
+    int fd = gw_mute_server(mute);
+
+    serving_begin(&how);
+    gw = serving.g.gateway;
+    snprintf(name, sizeof name, "%s//some/name", mute);
+    serving_ask(a, 1, 1, name, "{}");
+    serving_expect_endpoint(a, 1, serving.endpoint);
+    TAP_IS(gateway_server_is_mounting(gw, span_str(name)));
+    TAP_IS(!gateway_server_is_mounting(gw, span_of(name, strlen(name) - 1)));
+    snprintf(name, sizeof name, "%s//some/namer", mute);
+    TAP_IS(!gateway_server_is_mounting(gw, span_str(name)));
+    snprintf(name, sizeof name, "%s//some/name/x", mute);
+    TAP_IS(gateway_server_is_mounting(gw, span_str(name)));
+    loop_worker_skip(serving.g.w, GATEWAY_MOUNT_WAIT);
+    gw_run(&serving.g, 10);
+    TAP_IS(!gateway_server_is_mounting(gw, span_str(name)) && list_empty(&gw->mounting));
+    serving_end();
+    close(fd);
 }
 
 static void test_description(void)
@@ -182,6 +209,7 @@ static void test_page_that_does_not_read(void)
 static const struct tap_case cases[] = {
     {"servers of a connection", test_servers},
     {"names of a server", test_names},
+    {"names that are not mounted", test_names_that_hang},
     {"the description of a service", test_description},
     {"calls that wait for the page", test_pending},
     {"flows of the page", test_flows},
