@@ -6,6 +6,7 @@
  */
 #include "config.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +18,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/streams.h"
 #include "config/roots.h"
 #include "config/setup.h"
 #include "gateway/accounts.h"
@@ -67,6 +69,15 @@ struct daemon {
     bool stopping;
 };
 
+/* The exit status of a run that only prints. */
+static int printed(void)
+{
+    if (streams_flush())
+        return EXIT_SUCCESS;
+    fprintf(stderr, "wsprd: cannot write the output: %s\n", strerror(errno));
+    return EXIT_FAILURE;
+}
+
 /* Returns -1 to go on, or the exit status. */
 static int read_options(struct daemon *d, int argc, char **argv)
 {
@@ -84,11 +95,11 @@ static int read_options(struct daemon *d, int argc, char **argv)
     }
     if (d->settings.help) {
         wsprd_print_usage();
-        return EXIT_SUCCESS;
+        return printed();
     }
     if (d->settings.version) {
         printf("wsprd %s (plugin ABI %d.%d)\n", PACKAGE_VERSION, WSPR_ABI_MAJOR, WSPR_ABI_MINOR);
-        return EXIT_SUCCESS;
+        return printed();
     }
     d->log.fd = d->settings.log_stderr || d->settings.also_log_stderr ? STDERR_FILENO : -1;
     d->log.level = d->settings.verbosity == 0   ? LOG_LEVEL_WARN
@@ -525,8 +536,11 @@ int main(int argc, char **argv)
 {
     struct daemon d = {0};
     struct err e = ERR_INIT;
-    int status = read_options(&d, argc, argv);
+    int status;
 
+    if (!streams_open())
+        return EXIT_FAILURE;
+    status = read_options(&d, argc, argv);
     no_core_files();
     security_reserve();
     mem_return_large();
@@ -540,7 +554,7 @@ int main(int argc, char **argv)
     }
     if (d.settings.check_config) {
         finish(&d);
-        return EXIT_SUCCESS;
+        return printed();
     }
     print_welcome(&d);
     sync_identity(&d);

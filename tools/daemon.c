@@ -1,6 +1,7 @@
 #include "config.h"
 #include "daemon.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/streams.h"
 #include "config/roots.h"
 #include "loop/offload.h"
 #include "loop/signal.h"
@@ -38,6 +40,15 @@ static void warn_inert(void *program, const char *name)
     fprintf(stderr, "%s: -%s has no effect here\n", (const char *)program, name);
 }
 
+/* The status of a run that only prints. */
+static int daemon_printed(const char *program)
+{
+    if (streams_flush())
+        return EXIT_SUCCESS;
+    fprintf(stderr, "%s: cannot write the output: %s\n", program, strerror(errno));
+    return EXIT_FAILURE;
+}
+
 bool daemon_parse(const char *program, const char *about, const struct config_table *table,
                   int argc, char **argv, void *opts, const struct daemon_opts *common,
                   int *ret_status)
@@ -45,6 +56,9 @@ bool daemon_parse(const char *program, const char *about, const struct config_ta
     struct err e = ERR_INIT;
     int rest, r;
 
+    *ret_status = EXIT_FAILURE;
+    if (!streams_open())
+        return false;
     config_defaults(table, opts);
     r = config_parse_args(table, argc, argv, opts, warn_inert, (void *)program, &rest, &e);
     if (r == 0 && rest < argc)
@@ -58,10 +72,12 @@ bool daemon_parse(const char *program, const char *about, const struct config_ta
     if (common->help) {
         printf("Usage: %s [option]...\n%s", program, about);
         config_print_help(table, stdout);
+        *ret_status = daemon_printed(program);
         return false;
     }
     if (common->version) {
         printf("%s %s\n", program, PACKAGE_VERSION);
+        *ret_status = daemon_printed(program);
         return false;
     }
     return true;

@@ -2,11 +2,12 @@
 #include "config.h"
 #include "wspr.h"
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "base/streams.h"
 
 #define AT(member) offsetof(struct cli_globals, member)
 
@@ -235,22 +236,14 @@ static int dispatch(struct cli *cli, int argc, char **argv)
     return cli_usage(cli, "a command is missing");
 }
 
-/* Descriptors 0 to 2 must not become something else's. */
-static void open_standard_streams(void)
-{
-    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
-        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", O_RDWR) != fd)
-            _exit(CLI_LOCAL);
-    }
-}
-
 int main(int argc, char **argv)
 {
     struct cli cli = {.opts = {.timeout = -1}, .log = {-1, LOG_LEVEL_ERROR}};
     const char *no_color = getenv("NO_COLOR"), *term = getenv("TERM");
     int status;
 
-    open_standard_streams();
+    if (!streams_open())
+        return CLI_LOCAL;
     config_defaults(&cli_global_table, &cli.opts);
     cli.color = isatty(STDOUT_FILENO) && (no_color == NULL || no_color[0] == '\0') &&
                 term != NULL && strcmp(term, "dumb") != 0;

@@ -100,6 +100,66 @@ static void test_start_errors(void)
     }
 }
 
+/*
+ * Started with its standard streams closed: what it says on the error stream must not go to what
+ * was opened in its place. That was the pipe of its signals, where each line end is one.
+ */
+static void test_closed_streams(void)
+{
+    const char *build = getenv("abs_top_builddir") != NULL ? getenv("abs_top_builddir") : ".";
+    char program[4200], command[9000], log[4200];
+    const char *argv[] = {"/bin/sh", "-c", command, NULL};
+    const char *env[] = {"NAMESPACE_ROOT=" ROOT, NULL};
+    struct child c;
+
+    TAP_IS(rig_program(program, sizeof program, "wsprd"));
+    snprintf(command, sizeof command, "exec %s -plugin-dir=%s/plugins/.libs -port=0 <&- 2>&-",
+             program, build);
+    TAP_IS(child_start(&c, argv, env, child_file(log, sizeof log, "closed.log")) == 0);
+    TAP_IS(child_wait_text(&c, "Listening at: ", command, sizeof command, RIG_TIMEOUT_MS));
+    for (int fd = 0; fd <= 2; fd += 2) {
+        char link[64], to[64];
+        ssize_t n;
+
+        snprintf(link, sizeof link, "/proc/%ld/fd/%d", (long)c.pid, fd);
+        n = readlink(link, to, sizeof to);
+        TAP_OK(n == 9 && memcmp(to, "/dev/null", 9) == 0, "%d is %.*s", fd, n > 0 ? (int)n : 0, to);
+    }
+    TAP_IS(child_stop(&c, SIGTERM, RIG_TIMEOUT_MS) && WIFEXITED(c.status) &&
+           WEXITSTATUS(c.status) == 0);
+}
+
+/* What only prints says so if it cannot. */
+static void test_full_disk(void)
+{
+    static const char *const runs[] = {"wsprd -version", "wsprd -help", "wspr-mounttabled -version",
+                                       "wspr-sampled -help"};
+    FILE *f = fopen("/dev/full", "w");
+
+    if (f == NULL) {
+        tap_skip("no /dev/full");
+        return;
+    }
+    fclose(f);
+    for (size_t i = 0; i < sizeof runs / sizeof runs[0]; i++) {
+        char name[64], program[4200], command[4400], log[4200], *out;
+        const char *argv[] = {"/bin/sh", "-c", command, NULL};
+        struct child c;
+
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(runs[i], " "), runs[i]);
+        TAP_IS(rig_program(program, sizeof program, name));
+        snprintf(command, sizeof command, "%s%s > /dev/full", program, strchr(runs[i], ' '));
+        TAP_IS(child_start(&c, argv, NULL, child_file(log, sizeof log, "full.log")) == 0);
+        TAP_IS(child_wait(&c, RIG_TIMEOUT_MS));
+        out = child_output(&c);
+        TAP_OK(WIFEXITED(c.status) && WEXITSTATUS(c.status) == 1, "%s: status %d", runs[i],
+               c.status);
+        TAP_OK(out != NULL && strstr(out, "cannot write the output: No space left") != NULL,
+               "%s: %s", runs[i], out);
+        free(out);
+    }
+}
+
 static void test_ends_with_clients(void)
 {
     struct rig_wsprd w;
@@ -491,6 +551,8 @@ int main(int argc, char **argv)
 {
     static const struct tap_case process[] = {
         {"wrong starts", test_start_errors},
+        {"closed streams", test_closed_streams},
+        {"a full disk", test_full_disk},
         {"ends while clients are connected", test_ends_with_clients},
     };
     static const struct tap_case http[] = {
