@@ -45,7 +45,8 @@ static void put_name(struct buf *out, struct span name, bool full)
 
 static void put_definition(struct buf *out, const struct vom_type *t, bool full, unsigned depth)
 {
-    if (depth > DEPTH_MAX) {
+    /* Types share parts: the text of a small signature may have no end but that of the buffer. */
+    if (depth > DEPTH_MAX || buf_error(out) != 0) {
         buf_append_str(out, "...");
         return;
     }
@@ -105,8 +106,9 @@ void cli_type_definition(struct buf *out, const struct vom_type *t, bool full)
 
 static void meet(struct cli_types *types, const struct vom_type *t, unsigned depth)
 {
-    if (t == NULL || depth > DEPTH_MAX)
+    if (t == NULL || depth > DEPTH_MAX || types->steps == CLI_TYPES_STEPS)
         return;
+    types->steps++;
     if (has_own_name(t)) {
         for (size_t i = 0; i < types->n; i++) {
             if (span_equal(types->items[i]->name, t->name))

@@ -18,12 +18,14 @@ void cli_type_text(struct buf *out, const struct vom_type *t, bool full);
 /* Appends what a named type stands for: "struct{Key string; Value any}", "uint32". */
 void cli_type_definition(struct buf *out, const struct vom_type *t, bool full);
 
-#define CLI_TYPES_MAX 256
+#define CLI_TYPES_MAX   256
+#define CLI_TYPES_STEPS 65536 /* types are met again in each that shares them: so often */
 
 /* The named types that a signature uses, each once, in the order in which they are met. */
 struct cli_types {
     const struct vom_type *items[CLI_TYPES_MAX];
     size_t n;
+    size_t steps;
 };
 
 void cli_types_of(struct cli_types *types, const struct rpc_signature *sig);
