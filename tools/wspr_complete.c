@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "rpc/namespace.h"
 #include "rpc/signature.h"
 #include "wspr.h"
@@ -111,7 +112,7 @@ static void put_candidate(struct completion *c, const char *candidate, const cha
     while (*description != '\0') {
         size_t line = strcspn(description, "\n");
 
-        cli_put(c->cli, span_of(description, line));
+        cli_put_text(c->cli, span_of(description, line));
         description += line;
         if (*description == '\n') {
             cli_put(c->cli, span_str(" "));
@@ -149,14 +150,17 @@ struct names {
     bool done;
 };
 
-/* What a shell would have to quote is left out. */
+/* What a shell would have to quote is left out, and what a terminal would obey. */
 static bool is_plain(struct span s)
 {
     for (size_t i = 0; i < s.len; i++) {
-        if (s.p[i] <= ' ' || s.p[i] == 0x7f || strchr("\"'\\$`&|;<>()*?[]#~!{}", s.p[i]) != NULL)
+        bool c1 = s.p[i] == 0xc2 && i + 1 < s.len && s.p[i + 1] < 0xa0;
+
+        if (s.p[i] <= ' ' || s.p[i] == 0x7f || c1 ||
+            strchr("\"'\\$`&|;<>()*?[]#~!{}", s.p[i]) != NULL)
             return false;
     }
-    return true;
+    return utf8_valid(s.p, s.len);
 }
 
 static void on_entry(void *arg, const struct rpc_glob_entry *entry)

@@ -55,6 +55,8 @@ static void words_of_the_network(void)
 {
     EXPECT(0, "", "", "", "mount", "complete/a", "/127.0.0.1:1//");
     EXPECT(0, "", "", "", "mount", "complete/b b", "/127.0.0.1:1//");
+    EXPECT(0, "", "", "", "mount", "complete/c\xc2\x9b", "/127.0.0.1:1//");
+    EXPECT(0, "", "", "", "mount", "complete/d\xff", "/127.0.0.1:1//");
     COMPLETES("cache ", "call", "cac");
     COMPLETES(":nospace complete/ ", "glob", "comp");
     COMPLETES("complete/a ", "resolve", "complete/");
@@ -67,6 +69,8 @@ static void words_of_the_network(void)
     COMPLETES("", "resolve", "no'such");
     EXPECT(0, "", "", "", "unmount", "complete/a");
     EXPECT(0, "", "", "", "unmount", "complete/b b");
+    EXPECT(0, "", "", "", "unmount", "complete/c\xc2\x9b");
+    EXPECT(0, "", "", "", "unmount", "complete/d\xff");
 }
 
 /* What bash makes of it: it cuts words at colons and the like. */

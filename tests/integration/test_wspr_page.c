@@ -39,7 +39,10 @@ static void reply(int flow, int type, const char *data)
     wspeer_send_text(&page, text);
 }
 
-/* Serves an object with the methods pick(row) and flow(), both of one result, as "page/shelf". */
+/*
+ * Serves an object with the methods pick(row) and flow(), both of one result, as "page/shelf". A
+ * terminal would obey the parameter's name.
+ */
 static bool open_page(void)
 {
     const char *got, *text;
@@ -48,10 +51,11 @@ static bool open_page(void)
         wspeer_connect(&page, gateway.port, "/ws", NULL, RIG_TIMEOUT_MS) < 0)
         return false;
     next();
-    wspeer_send_text(&page, "{\"id\":1,\"type\":1,\"data\":\"{\\\"name\\\":\\\"page/shelf\\\","
-                            "\\\"serverId\\\":1,\\\"service\\\":{\\\"pick\\\":{\\\"InArgs\\\":"
-                            "[\\\"row\\\"],\\\"NumOutArgs\\\":2},\\\"flow\\\":{\\\"NumOutArgs\\\":"
-                            "2,\\\"IsStreaming\\\":true}}}\"}");
+    wspeer_send_text(
+        &page, "{\"id\":1,\"type\":1,\"data\":\"{\\\"name\\\":\\\"page/shelf\\\","
+               "\\\"serverId\\\":1,\\\"service\\\":{\\\"pick\\\":{\\\"InArgs\\\":"
+               "[\\\"r\\\\u001bow\\\"],\\\"NumOutArgs\\\":2},\\\"flow\\\":{\\\"NumOutArgs\\\":"
+               "2,\\\"IsStreaming\\\":true}}}\"}");
     got = next();
     text = strstr(got, "\\\"@2@");
     snprintf(at, sizeof at, "/%.*s//", text != NULL ? (int)strcspn(text + 2, "\\") : 0,
@@ -91,8 +95,9 @@ static void object_of_a_page(void)
         if (status == 0)
             break;
     }
-    EXPECT(0, "Flow() stream<any, any> (any, err any)\nPick(row any) (any, err any)\n", "", "",
+    EXPECT(0, "Flow() stream<any, any> (any, err any)\nPick(r\\x1bow any) (any, err any)\n", "", "",
            "signature", "page/shelf");
+    EXPECT(0, "pick\tr\\x1bow any\n", "", "", "__complete", "call", "page/shelf", "pi");
     pick(0, "page/shelf", "");
     pick(2, "page/shelf/a/b", "a/b");
     snprintf(name, sizeof name, "%sc", at);
