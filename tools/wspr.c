@@ -154,6 +154,12 @@ static int unknown_command(struct cli *cli, const char *name, const struct cli_c
 
 /* ---- running it ---- */
 
+static int print_version(struct cli *cli)
+{
+    cli_printf(cli, "wspr %s\n", PACKAGE_VERSION);
+    return CLI_OK;
+}
+
 static int check_operands(struct cli *cli, const struct cli_command *c, int n)
 {
     if (n < c->min)
@@ -183,9 +189,9 @@ static int run_command(struct cli *cli, const struct cli_command *c, int argc, c
             status = cli_usage(cli, "%s", err_text(&e));
         else if (cli->opts.help)
             status = print_help(cli, c);
-        else
-            status = check_operands(cli, c, n);
-        if (status == CLI_OK && !cli->opts.help)
+        else if (cli->opts.version)
+            status = print_version(cli);
+        else if ((status = check_operands(cli, c, n)) == CLI_OK)
             status = c->run(cli, &(struct cli_args){operands, n, opts});
     }
     err_done(&e);
@@ -213,10 +219,8 @@ static int dispatch(struct cli *cli, int argc, char **argv)
         }
         argc -= used;
         argv += used;
-        if (cli->opts.version) {
-            cli_printf(cli, "wspr %s\n", PACKAGE_VERSION);
-            return CLI_OK;
-        }
+        if (cli->opts.version)
+            return print_version(cli);
         if (argc == 0)
             break;
         if (group == NULL && strcmp(argv[0], "__complete") == 0)

@@ -31,6 +31,8 @@ static void command_lines(void)
            "mean call?\", \"status\": 2}}\n",
            "", "--json", "cal");
     EXPECT(0, "wspr " PACKAGE_VERSION "\n", "", "", "--version");
+    EXPECT(0, "wspr " PACKAGE_VERSION "\n", "", "", "ping", "--version");
+    EXPECT(0, "wspr " PACKAGE_VERSION "\n", "", "", "identity", "generate", "x", "--version");
     EXPECT(6, "", "/nonexistent/identity", "", "--identity", "/nonexistent/identity", "resolve",
            "a");
 }
