@@ -50,10 +50,12 @@ static void put_decimal(struct buf *out, const uint8_t *p)
 
 void cli_time_text(struct buf *out, int64_t ns)
 {
-    int64_t sec = ns / CLOCK_S - (ns % CLOCK_S < 0 ? 1 : 0), rest = ns - sec * CLOCK_S;
-    time_t t = (time_t)sec;
+    int64_t sec = ns / CLOCK_S, rest = ns % CLOCK_S;
+    time_t t = (time_t)(rest < 0 ? sec - 1 : sec);
     struct tm tm;
 
+    if (rest < 0)
+        rest += CLOCK_S;
     if (gmtime_r(&t, &tm) == NULL) {
         buf_append_str(out, "?");
         return;
@@ -116,7 +118,7 @@ static void put_instant(struct buf *out, const struct vom_value *expiry, size_t 
         buf_append_str(out, "?");
         return;
     }
-    if (t.sec > INT64_MAX / CLOCK_S || t.sec < INT64_MIN / CLOCK_S) {
+    if (t.sec >= INT64_MAX / CLOCK_S || t.sec < INT64_MIN / CLOCK_S) {
         buf_printf(out, "%" PRId64 " s from 1970", t.sec);
         return;
     }

@@ -1,9 +1,10 @@
-/* Types of strangers as text, by tools/wspr_types.c. */
+/* What strangers say as text: types, by tools/wspr_types.c, and times, by tools/wspr_idshow.c. */
 #include "config.h"
 
 #include "rpc/signature.h"
 #include "tap.h"
 #include "vom/type.h"
+#include "wspr_identity.h"
 #include "wspr_types.h"
 
 #define LEVELS 32
@@ -23,8 +24,8 @@ static const struct vom_type *make_tower(struct tower *t)
 
         t->fields[i][0] = (struct vom_field)VOM_FIELD("A", next);
         t->fields[i][1] = (struct vom_field)VOM_FIELD("B", next);
-        t->types[i] = (struct vom_type){
-            .kind = VOM_KIND_STRUCT, .n_fields = 2, .fields = t->fields[i]};
+        t->types[i] =
+            (struct vom_type){.kind = VOM_KIND_STRUCT, .n_fields = 2, .fields = t->fields[i]};
     }
     return &t->types[0];
 }
@@ -49,13 +50,38 @@ static void shared_parts(void)
     TAP_IS(types.n == 1 && types.items[0] == &leaf);
 }
 
+static void times(void)
+{
+    static const struct {
+        int64_t ns;
+        const char *text;
+    } t[] = {
+        {0, "1970-01-01T00:00:00Z"},
+        {1, "1970-01-01T00:00:00.000000001Z"},
+        {-1, "1969-12-31T23:59:59.999999999Z"},
+        {-1000000000, "1969-12-31T23:59:59Z"},
+        {INT64_MAX, "2262-04-11T23:47:16.854775807Z"},
+        {INT64_MIN, "1677-09-21T00:12:43.145224192Z"},
+    };
+
+    for (size_t i = 0; i < sizeof t / sizeof t[0]; i++) {
+        struct buf out = BUF_INIT(100);
+
+        cli_time_text(&out, t[i].ns);
+        TAP_OK(span_equal_str(buf_span(&out), t[i].text), "%.*s, not %s", SPAN_ARG(buf_span(&out)),
+               t[i].text);
+        buf_done(&out);
+    }
+}
+
 static const struct tap_case cases[] = {
-    {"shared parts", shared_parts},
+    {"shared parts of types", shared_parts},
+    {"times", times},
 };
 
 int main(int argc, char **argv)
 {
-    static const struct tap_suite suites[] = {TAP_SUITE("types", cases)};
+    static const struct tap_suite suites[] = {TAP_SUITE("text", cases)};
 
     return tap_main(argc, argv, suites, 1);
 }
