@@ -82,6 +82,7 @@ bool config_duration(const char *text, int64_t *ret_ns)
 
     while (*p != '\0' || p == text) {
         size_t digits = strspn(p, "0123456789"), len, i;
+        const char *begin = p;
         double v = 0, place = 1;
 
         for (i = 0; i < digits; i++)
@@ -100,7 +101,7 @@ bool config_duration(const char *text, int64_t *ret_ns)
         }
         if (i == sizeof units / sizeof units[0]) {
             /* A number without a unit is all there is, in seconds. */
-            if (len > 0 || *p != '\0' || total > 0)
+            if (len > 0 || *p != '\0' || begin != text)
                 return false;
             i = 3;
         }
