@@ -386,7 +386,7 @@ static int unlink_origin(struct cli *cli, struct files *f, const char *origin)
     if (account_state_unlink(f->state, span_str(origin), NULL) < 0) {
         status = serialize(cli, origin, &name);
         if (status == CLI_OK && account_state_unlink(f->state, buf_span(&name), &e) < 0)
-            status = cli_fail_err(cli, CLI_LOCAL, &e, "%s: ", origin);
+            status = cli_fail_err(cli, CLI_LOCAL, &e, "%s", origin);
     }
     buf_done(&name);
     err_done(&e);

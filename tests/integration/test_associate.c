@@ -355,6 +355,9 @@ static void removed(void)
     tool_done(&t);
     TAP_IS(WSPR(&t, "remove", "alice", state) == 2); /* nobody can be asked */
     tool_done(&t);
+    TAP_IS(WSPR(&t, "remove", "--origin", "http://nobody.example", state) == 6);
+    TAP_OK(strncmp(tool_err(&t), "wspr: http://nobody.example: o", 30) == 0, "%s", tool_err(&t));
+    tool_done(&t);
     TAP_IS(WSPR(&t, "remove", "alice", "--yes", state) == 0);
     tool_done(&t);
     TAP_IS(soon(&p, false)); /* on the connection that there is */
