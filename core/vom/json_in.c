@@ -17,7 +17,10 @@
 #include "vom/internal.h"
 #include "vom/json_conv.h"
 
-/* Fields that may be compared with member names: a base and so many for each byte of text. */
+/*
+ * Comparisons of fields with member names, of some bytes each, that may be made: a base and so many
+ * for each byte of text.
+ */
 #define IN_WORK_BASE 1000000
 #define IN_WORK_BYTE 32
 

@@ -10,6 +10,10 @@
 #include "base/utf8.h"
 #include "vom/internal.h"
 
+/* What is compared at one go: bytes as they are, characters in any case. */
+#define WORK_BYTES 64
+#define WORK_CHARS 4
+
 static bool is_letter(uint32_t rune)
 {
     uint32_t lower = rune | 0x20;
@@ -78,6 +82,15 @@ static int struct_no_field(struct vom_json_conv *c, const struct vom_type *t, st
                    SPAN_ARG(type));
 }
 
+/* Names are compared with those of all fields: so much is taken from what may be. */
+static int struct_work(struct vom_json_conv *c, uint64_t n)
+{
+    if (c->work < n)
+        return err_set(c->e, WSPR_ELIMIT, "too many members that are not in the order of fields");
+    c->work -= n;
+    return 0;
+}
+
 /* Looks for the field of a member; `guess` is where it probably is. */
 static int struct_find(struct vom_json_conv *c, const struct vom_type *t, struct span name,
                        uint32_t guess, uint32_t *ret_index)
@@ -88,10 +101,9 @@ static int struct_find(struct vom_json_conv *c, const struct vom_type *t, struct
         *ret_index = guess;
         return 0;
     }
-    if (c->work < t->n_fields)
-        return err_set(c->e, WSPR_ELIMIT, "too many members that are not in the order of fields");
-    c->work -= t->n_fields;
-    r = struct_title(c, name, &name);
+    r = struct_work(c, t->n_fields * (uint64_t)(1 + name.len / WORK_BYTES));
+    if (r == 0)
+        r = struct_title(c, name, &name);
     if (r < 0)
         return r;
     for (uint32_t i = 0; i < t->n_fields; i++) {
@@ -100,6 +112,9 @@ static int struct_find(struct vom_json_conv *c, const struct vom_type *t, struct
             return 0;
         }
     }
+    r = struct_work(c, t->n_fields * (uint64_t)(name.len / WORK_CHARS));
+    if (r < 0)
+        return r;
     for (uint32_t i = 0; i < t->n_fields; i++) {
         if (unicode_equal_lower(name, t->fields[i].name)) {
             *ret_index = i;

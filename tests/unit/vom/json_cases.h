@@ -5,7 +5,7 @@
 #include "tap.h"
 
 #define VOM_JSON_VECTORS_CASES 2
-#define VOM_JSON_IN_CASES      12
+#define VOM_JSON_IN_CASES      13
 #define VOM_JSON_OUT_CASES     9
 #define VOM_JSON_RUN_CASES     4
 

@@ -454,8 +454,47 @@ static void long_text_takes_no_scratch(void)
     }
 }
 
+/*
+ * Names of fields that differ only at their end, and members that are none of them: what a text may
+ * cost counts their length.
+ */
+static void long_names(void)
+{
+    enum { FIELDS = 1000, MEMBERS = 200, LENGTH = 500, ROOM = LENGTH + 8 };
+    struct vom_field *fields = calloc(FIELDS, sizeof *fields);
+    char *names = malloc((size_t)FIELDS * ROOM);
+    struct vom_type type = {.kind = VOM_KIND_STRUCT, .n_fields = FIELDS, .fields = fields};
+    struct buf text = BUF_INIT(1 << 20), out = BUF_INIT(1 << 20);
+    struct arena scratch = ARENA_INIT(1 << 20);
+    struct vom_enc enc;
+    struct err e = ERR_INIT;
+
+    memset(names, 'N', (size_t)FIELDS * ROOM);
+    for (int i = 0; i < FIELDS; i++) {
+        char *name = names + i * ROOM;
+        int n = snprintf(name + LENGTH, ROOM - LENGTH, "%d", i);
+
+        fields[i] = (struct vom_field){span_of(name, (size_t)(LENGTH + n)), &vom_type_int32};
+    }
+    /* The last of the fields, in another case: all are looked at. */
+    for (int i = 0; i < MEMBERS; i++)
+        buf_printf(&text, "%s\"%.*sn%d\":1", i > 0 ? "," : "{", LENGTH - 1, names, FIELDS - 1);
+    buf_u8(&text, '}');
+    vom_enc_init(&enc);
+    TAP_IS(vom_json_encode(&enc, &out, &type, buf_span(&text), &scratch, &e) == WSPR_ELIMIT);
+    TAP_OK(strncmp(err_text(&e), "too many members", 16) == 0, "%.80s", err_text(&e));
+    vom_enc_done(&enc);
+    err_done(&e);
+    arena_done(&scratch);
+    buf_done(&text);
+    buf_done(&out);
+    free(names);
+    free(fields);
+}
+
 const struct tap_case vom_json_in_cases[VOM_JSON_IN_CASES] = {
     {"members in any order", members_in_any_order},
+    {"long names", long_names},
     {"keys go out once", keys_go_out_once},
     {"zero fields are left out", zero_fields_are_left_out},
     {"names of members", names_of_members},
