@@ -17,6 +17,7 @@ struct decode {
     struct arena *a;
     unsigned flags;
     size_t n_certs, n_caveats;
+    size_t bytes;             /* that are signed */
     struct security_key *key; /* of the member before, borrowed: most likely the next one's too */
 };
 
@@ -26,6 +27,15 @@ static int too_large(struct err *e)
 }
 
 /* Chains. */
+
+static size_t signed_bytes(const struct security_certificate *c)
+{
+    size_t n = c->name.len + c->signature.hash.len + c->signature.r.len + c->signature.s.len;
+
+    for (size_t i = 0; i < c->n_caveats; i++)
+        n += c->caveats[i].service.len + c->caveats[i].bytes.len;
+    return n;
+}
 
 static int get_certificate(struct decode *d, const struct vom_value *v,
                            struct security_certificate *c, struct err *e)
@@ -46,7 +56,10 @@ static int get_certificate(struct decode *d, const struct vom_value *v,
     if (ret < 0)
         return ret;
     d->n_caveats += c->n_caveats;
-    return d->n_caveats <= SECURITY_CAVEATS_MAX ? 0 : too_large(e);
+    d->bytes += signed_bytes(c);
+    if (d->n_caveats > SECURITY_CAVEATS_MAX || d->bytes > SECURITY_IDENTITY_MAX)
+        return too_large(e);
+    return 0;
 }
 
 /* v has the type of a public chain. */

@@ -10,6 +10,10 @@
 #include "security/acl.h"
 #include "security/channel.h"
 #include "security/idfile.h"
+#include "security/internal.h"
+#include "security/types.h"
+#include "vom/enc.h"
+#include "vom/wiretypes.h"
 
 /* Input cut at each byte, in memory of exactly that size. */
 
@@ -138,6 +142,60 @@ static void other_encodings(void)
     security_identity_unref(want);
     buf_done(&b);
     buf_done(&vom);
+    err_done(&e);
+}
+
+/* Pointers may lead to the same bytes many times: what they come to counts, not what was sent. */
+static void the_same_bytes_often(void)
+{
+    static const struct vom_type shared = VOM_TYPE_PTR("", &vom_type_bytes);
+    static const struct vom_field caveat_fields[] = {VOM_FIELD("Service", &security_type_pattern),
+                                                     VOM_FIELD("Bytes", &shared)};
+    static const struct vom_type caveat = VOM_TYPE_STRUCT("C", caveat_fields);
+    static const struct vom_type caveats = VOM_TYPE_SLICE("", &caveat);
+    static const struct vom_field fields[] = {VOM_FIELD("Name", &vom_type_string),
+                                              VOM_FIELD("PublicKey", &security_type_pubkey),
+                                              VOM_FIELD("Caveats", &caveats)};
+    static const struct vom_type certificate = VOM_TYPE_STRUCT("D", fields);
+    static const struct vom_type certificates = VOM_TYPE_SLICE("", &certificate);
+    static const struct vom_field chain_fields[] = {VOM_FIELD("Certificates", &certificates)};
+    static const struct vom_type chain = VOM_TYPE_STRUCT("E", chain_fields);
+    static const struct vom_type named =
+        VOM_TYPE_PTR("veyron/runtimes/google/security.chainPublicID", &chain);
+    static uint8_t zeros[100000];
+    struct vom_value bytes = vom_value_span(&vom_type_bytes, span_of(zeros, sizeof zeros));
+    struct arena a = ARENA_INIT(1 << 20);
+    struct vom_value v, list, cert, many, one;
+    struct security_key *key = world_key("alice");
+    struct security_identity *id = NULL;
+    struct buf b = BUF_INIT(200000);
+    struct err e = ERR_INIT;
+    int r;
+
+    vom_value_new_list(&a, &caveats, SECURITY_CAVEATS_MAX, &many);
+    for (size_t i = 0; i < SECURITY_CAVEATS_MAX; i++) {
+        vom_value_new_struct(&a, &caveat, &one);
+        vom_value_set(&one, 1, vom_value_to(&shared, &bytes));
+        vom_value_set(&many, i, one);
+    }
+    vom_value_new_struct(&a, &certificate, &cert);
+    vom_value_set(&cert, 0, vom_value_str("alice"));
+    security_put_pubkey(&a, security_key_public(key), &v);
+    vom_value_set(&cert, 1, v);
+    vom_value_set(&cert, 2, many);
+    vom_value_new_list(&a, &certificates, 1, &list);
+    vom_value_set(&list, 0, cert);
+    vom_value_new_struct(&a, &chain, &v);
+    vom_value_set(&v, 0, list);
+    vom_value_new_to(&a, &named, v, &v);
+    TAP_IS(vom_encode(&b, &v, &e) == 0);
+    TAP_OK(b.len < SECURITY_IDENTITY_MAX, "%zu bytes", b.len);
+    r = security_identity_decode(buf_span(&b), 0, &id, &e);
+    TAP_OK(r == WSPR_ELIMIT, "%d, %s", r, err_text(&e));
+    security_identity_unref(id);
+    security_key_unref(key);
+    arena_done(&a);
+    buf_done(&b);
     err_done(&e);
 }
 
@@ -413,6 +471,7 @@ static const struct tap_case cases[] = {
     {"discharges and lists cut anywhere", discharges_and_lists_cut_anywhere},
     {"altered bytes", altered_bytes},
     {"other encodings", other_encodings},
+    {"the same bytes often", the_same_bytes_often},
     {"circles", circles},
     {"out of memory", out_of_memory},
     {"authorizing allocates nothing", authorizing_allocates_nothing},
