@@ -42,7 +42,7 @@ struct gateway_limits {
     uint32_t servers_per_conn; /* servers of one page */
     uint32_t names_per_server; /* names that one of them is published under */
     uint32_t invocations;      /* calls that one page has not answered yet */
-    uint32_t service_bytes;    /* memory of the description of one server's methods */
+    uint32_t service_bytes;    /* memory of the description of a server, and bytes of its names */
     int64_t lookup_timeout;    /* nanoseconds for fetching a signature */
     int64_t signature_ttl;     /* nanoseconds after its last use that a cached one is good */
     int64_t handshake_timeout; /* nanoseconds for the HTTP head */

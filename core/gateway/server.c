@@ -107,6 +107,12 @@ static int dispatch(void *arg, struct span suffix, struct rpc_object *ret, struc
     return 0;
 }
 
+static int names_too_long(struct gateway *gw, struct err *err)
+{
+    gw->stats.err_name_limit++;
+    return err_set(err, WSPR_ELIMIT, "the names of the server are too long");
+}
+
 /* Publishes one more name; the answer does not wait for a mount table. */
 static int publish(struct wspr_server *s, struct span name, struct err *err)
 {
@@ -120,12 +126,16 @@ static int publish(struct wspr_server *s, struct span name, struct err *err)
         gw->stats.err_name_limit++;
         return err_set(err, WSPR_ELIMIT, "too many names for one server");
     }
+    if (name.len > gw->limits.service_bytes - s->name_bytes)
+        return names_too_long(gw, err);
     r = rpc_server_publish(s->rpc, name, err);
     s->published = loop_worker_now(gw->worker);
     list_remove(&s->mounting_node);
-    if (r == 0)
-        list_push_back(&gw->mounting, &s->mounting_node);
-    return r;
+    if (r < 0)
+        return r;
+    list_push_back(&gw->mounting, &s->mounting_node);
+    s->name_bytes += name.len;
+    return 0;
 }
 
 /* Whether nobody needs to wait for the names of the server any more. */
@@ -178,6 +188,7 @@ static int keep_endpoint(struct wspr_server *s, const char *endpoint, struct err
 static void forget_rpc(struct wspr_server *s)
 {
     s->rpc = NULL;
+    s->name_bytes = 0;
     s->state = SERVER_IDLE;
     free(s->endpoint);
     s->endpoint = NULL;
@@ -487,6 +498,8 @@ int wspr_server_serve(struct wspr_server *s, const struct wspr_span *name,
 
     if (r == WSPR_ELIMIT)
         s->gw->stats.err_server_limit++;
+    if (r == 0 && name->len > s->gw->limits.service_bytes)
+        r = names_too_long(s->gw, &e);
     if (r == 0 && gateway_conn_identity(s->conn, &identity, &e) < 0)
         r = WSPR_EBADARG; /* what the connection is to be has no identity now */
     if (r == 0) {

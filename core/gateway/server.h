@@ -68,6 +68,7 @@ struct wspr_server {
     char *endpoint;                  /* the latest one; NULL: none yet */
     struct list mounting_node;       /* in gw->mounting */
     int64_t published;               /* when it got its latest name */
+    size_t name_bytes;               /* of all its names */
     struct list invocations;         /* struct wspr_invocation */
     struct loop_task task;           /* the queue; calls whose caller got lost */
 };

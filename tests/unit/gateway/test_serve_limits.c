@@ -52,6 +52,32 @@ static void test_names(void)
     serving_end();
 }
 
+/* Names are kept: all of them together may be as long as the description. */
+static void test_long_names(void)
+{
+    struct serving_how how = {.limits = {.service_bytes = 4096}, .idle = true};
+    char endpoint[512], name[4200];
+
+    serving_begin(&how);
+    for (int i = 0; i < 3; i++) {
+        memset(name, 'a' + i, 1500);
+        name[1500] = '\0';
+        serving_ask(a, 1 + 2 * i, 1, name, "{}");
+        if (i < 2)
+            serving_expect_endpoint(a, 1 + 2 * i, endpoint);
+        else
+            page_expect_error(a, 5, INTERNAL,
+                              "error serving service: the names of the server are too long");
+    }
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    serving_ask(a, 7, 2, name, "{}");
+    page_expect_error(a, 7, INTERNAL,
+                      "error serving service: the names of the server are too long");
+    TAP_IS(serving_stats()->err_name_limit == 2 && serving_stats()->servers == 1);
+    serving_end();
+}
+
 /* Calls wait for a name that is being mounted, but they do not all look for it for ever. */
 static void test_names_that_hang(void)
 {
@@ -209,6 +235,7 @@ static void test_page_that_does_not_read(void)
 static const struct tap_case cases[] = {
     {"servers of a connection", test_servers},
     {"names of a server", test_names},
+    {"long names", test_long_names},
     {"names that are not mounted", test_names_that_hang},
     {"the description of a service", test_description},
     {"calls that wait for the page", test_pending},
