@@ -318,7 +318,8 @@ static void conn_sweep(struct proxy_conn *c, int64_t now)
     uint64_t written = c->port.put - queued;
 
     proxy_enlist_sweep(c, now);
-    if (queued == 0 || written != c->written)
+    /* What ends circuits is queued without being in `put`: then less seems to be written. */
+    if (queued == 0 || (int64_t)(written - c->written) > 0)
         c->stuck_since = now;
     c->written = written;
     if (c->port.n_ends > 0 || c->n_enlistings > 0)

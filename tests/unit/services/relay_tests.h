@@ -7,7 +7,7 @@
 #define ENLIST_CASES       2
 #define PROXY_HUB_CASES    10
 #define RELAY_CALLS_CASES  8
-#define RELAY_FAULTS_CASES 10
+#define RELAY_FAULTS_CASES 11
 #define RELAY_LISTEN_CASES 7
 
 extern const struct tap_case enlist_cases[ENLIST_CASES];

@@ -1,7 +1,10 @@
 /* What fails: the relay, a server, a client, and those who do not read. */
 #include "config.h"
 
+#include <netinet/in.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "relay_net.h"
@@ -215,6 +218,63 @@ static void stalled(void)
     relay_net_done(&n);
 }
 
+static int dial(const char *address)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    a.sin_port = htons((uint16_t)strtoul(strrchr(address, ':') + 1, NULL, 10));
+    TAP_IS(connect(fd, (struct sockaddr *)&a, sizeof a) == 0);
+    return fd;
+}
+
+/* What a client says, without keys: a relay looks at headers only. */
+static void say(int fd, struct buf *b, struct relay_net *n)
+{
+    for (int i = 0; i < 100 && b->len > 0; i++) {
+        ssize_t k = send(fd, buf_data(b), b->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+        if (k > 0)
+            buf_consume(b, (size_t)k);
+        raw_run(n->s.w, 1);
+    }
+    buf_reset(b);
+}
+
+/* Nor is a server spared that takes nothing while circuits to it come and go. */
+static void stalled_while_others_come(void)
+{
+    static const uint8_t zeros[65536];
+    struct proxy_limits limits = {.stall_time = CLOCK_S};
+    struct buf b = BUF_INIT(32 << 20);
+    struct relay_net n;
+    int fd[2];
+
+    relay_net_init(&n, &limits);
+    relay_net_deafen(&n.s, true);
+    for (unsigned i = 0; i < 2; i++)
+        fd[i] = dial(n.address);
+    vc_msg_put_open_vc(&b, 10, span_str(n.told.endpoint), span_str("@2@tcp@h:1@@1@2@@"), NULL, 0);
+    for (unsigned i = 0; i < 256; i++)
+        vc_msg_put_data(&b, 10, 14, 0, span_of(zeros, sizeof zeros));
+    say(fd[0], &b, &n);
+    for (unsigned i = 0; i < 300 && proxy_stats(n.proxy)->stalled == 0; i++) {
+        vc_msg_put_open_vc(&b, 10 + 2 * i, span_str(n.told.endpoint), span_str("@2@tcp@h:1@@1@2@@"),
+                           NULL, 0);
+        vc_msg_put_close_vc(&b, 10 + 2 * i, span_str("never mind"));
+        say(fd[1], &b, &n);
+        raw_run(n.s.w, 50);
+    }
+    TAP_OK(proxy_stats(n.proxy)->stalled >= 1 && proxy_stats(n.proxy)->opened > 2,
+           "%llu stalled, %llu opened", (unsigned long long)proxy_stats(n.proxy)->stalled,
+           (unsigned long long)proxy_stats(n.proxy)->opened);
+    close(fd[0]);
+    close(fd[1]);
+    buf_done(&b);
+    relay_net_deafen(&n.s, false);
+    relay_net_done(&n);
+}
+
 static void limits_are_hit(void)
 {
     struct proxy_limits limits = {.circuits = 1, .connections = 3};
@@ -330,6 +390,7 @@ const struct tap_case relay_faults_cases[RELAY_FAULTS_CASES] = {
     {"a client that does not read, beside another", slow_reader},
     {"a client that does not read, alone", back_pressure},
     {"a client that takes nothing for too long", stalled},
+    {"a server that takes nothing while others come", stalled_while_others_come},
     {"limits", limits_are_hit},
     {"too much in all", too_much_in_all},
     {"too many registrations", too_many_registrations},
