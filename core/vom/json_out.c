@@ -16,33 +16,14 @@
 #include "json/writer.h"
 #include "vom/internal.h"
 #include "vom/json_run.h"
+#include "vom/json_type.h"
 #include "vom/members.h"
 #include "vom/ptrmap.h"
 
-struct json_out {
-    struct buf *out;
-    struct err *e;
-    struct vom_ptrmap seen; /* targets of pointers, of values */
-    bool nil;               /* a nil pointer was seen */
-    bool reference;
-};
+static int out_value(struct vom_json_out *o, const struct vom_value *v, unsigned depth);
+static int out_next(struct vom_json_out *o, struct vom_reader *r, const struct vom_type *t);
 
-static int out_value(struct json_out *o, const struct vom_value *v, unsigned depth);
-static int out_next(struct json_out *o, struct vom_reader *r, const struct vom_type *t);
-
-static int out_error(const struct json_out *o)
-{
-    int r = buf_error(o->out);
-
-    return r != 0 ? err_set(o->e, r, "%s", err_code_text(r)) : 0;
-}
-
-static int out_no_tree(const struct json_out *o)
-{
-    return err_set(o->e, WSPR_EINVAL, "can only convert trees to JSON");
-}
-
-static void out_quote(struct json_out *o, struct span s)
+static void out_quote(struct vom_json_out *o, struct span s)
 {
     if (o->reference)
         quote_append(o->out, s, '"');
@@ -50,21 +31,21 @@ static void out_quote(struct json_out *o, struct span s)
         json_quote(o->out, s);
 }
 
-static void out_int(struct json_out *o, int64_t v)
+static void out_int(struct vom_json_out *o, int64_t v)
 {
     char text[JSON_NUMBER_SIZE];
 
     buf_append(o->out, text, json_number_format_int(text, v));
 }
 
-static void out_uint(struct json_out *o, uint64_t v)
+static void out_uint(struct vom_json_out *o, uint64_t v)
 {
     char text[JSON_NUMBER_SIZE];
 
     buf_append(o->out, text, json_number_format_uint(text, v));
 }
 
-static void out_float(struct json_out *o, double v)
+static void out_float(struct vom_json_out *o, double v)
 {
     char text[JSON_NUMBER_SIZE];
 
@@ -74,15 +55,15 @@ static void out_float(struct json_out *o, double v)
         buf_append_str(o->out, "null");
 }
 
-/* A list of numbers, n of them; bytes NULL are zeros. */
-static int out_bytes(struct json_out *o, const uint8_t *bytes, uint64_t n)
+/* A list of numbers, n of them. */
+static int out_bytes(struct vom_json_out *o, const uint8_t *bytes, uint64_t n)
 {
     char text[512];
     size_t len = 0;
 
     text[len++] = '[';
     for (uint64_t i = 0; i < n && buf_error(o->out) == 0; i++) {
-        uint8_t v = bytes != NULL ? bytes[i] : 0;
+        uint8_t v = bytes[i];
 
         if (i > 0) {
             text[len++] = ',';
@@ -100,75 +81,7 @@ static int out_bytes(struct json_out *o, const uint8_t *bytes, uint64_t n)
     }
     text[len++] = ']';
     buf_append(o->out, text, len);
-    return out_error(o);
-}
-
-/*
- * Types with a conversion of their own: the host's objects have no exported fields, whatever they
- * are on the wire. spec: vom B.1, A.11.5
- */
-static bool out_is_opaque(const struct vom_type *t)
-{
-    static const char *const names[] = {
-        "time.Time",
-        "veyron/runtimes/google/security.chainPublicID",
-        "veyron/runtimes/google/security.chainPrivateID",
-        "veyron/runtimes/google/security.setPublicID",
-    };
-
-    for (size_t i = 0; t->name.len > 0 && i < sizeof names / sizeof names[0]; i++) {
-        if (span_equal_str(t->name, names[i]))
-            return true;
-    }
-    return false;
-}
-
-static bool out_is_complex(const struct vom_type *t)
-{
-    return t->n_tags > 0 &&
-           (span_equal_str(t->tags[0], "complex64") || span_equal_str(t->tags[0], "complex128"));
-}
-
-static int out_unsupported(const struct json_out *o, const struct vom_type *t)
-{
-    return err_set(o->e, WSPR_EINVAL, "cannot convert a value of type %.*s to JSON",
-                   (int)(t->name.len < 256 ? t->name.len : 256), (const char *)t->name.p);
-}
-
-void vom_json_field_name(struct buf *out, struct span name)
-{
-    uint8_t utf8[4];
-    uint32_t rune;
-    size_t n;
-
-    if (name.len == 0)
-        return;
-    n = utf8_decode(name.p, name.len, &rune);
-    if (n == 1 && rune >= 0x80) {
-        buf_append_span(out, name);
-        return;
-    }
-    buf_append(out, utf8, utf8_encode(unicode_lower(rune), utf8));
-    buf_append(out, name.p + n, name.len - n);
-}
-
-/* Members would have the same name: what of the value could the reader believe? */
-static int out_ambiguous(const struct json_out *o, const struct vom_type *t)
-{
-    return err_set(o->e, WSPR_EINVAL, "fields of the type %.*s have the same name in JSON",
-                   (int)(t->name.len < 256 ? t->name.len : 256), (const char *)t->name.p);
-}
-
-static void out_field_name(struct json_out *o, const struct vom_type *t, uint32_t i)
-{
-    size_t begin;
-
-    if (i > 0)
-        buf_append(o->out, ", ", 2);
-    begin = o->out->len;
-    vom_json_field_name(o->out, t->fields[i].name);
-    json_quote_tail(o->out, begin);
-    buf_append(o->out, ": ", 2);
+    return vom_json_out_error(o);
 }
 
 /* Whether a map key's text needs no further quotes: strings, also behind pointers. */
@@ -180,10 +93,12 @@ static bool out_key_is_quoted(const struct vom_type *t)
 }
 
 /* Ends a map key that begins at the offset. */
-static int out_key_end(struct json_out *o, const struct vom_type *t, size_t begin)
+static int out_key_end(struct vom_json_out *o, const struct vom_type *t, size_t begin)
 {
     bool quoted = out_key_is_quoted(t) && o->out->len > begin && buf_data(o->out)[begin] == '"';
 
+    if (!quoted)
+        vom_ptrmap_reset(&o->zeros); /* the text does not stay where it is */
     if (!quoted && !o->reference) {
         json_quote_tail(o->out, begin);
     } else if (!quoted && buf_error(o->out) == 0) {
@@ -197,14 +112,16 @@ static int out_key_end(struct json_out *o, const struct vom_type *t, size_t begi
         buf_done(&text);
     }
     buf_append(o->out, ": ", 2);
-    return out_error(o);
+    return vom_json_out_error(o);
 }
 
-static int out_list(struct json_out *o, const struct vom_value *v, unsigned depth)
+static int out_list(struct vom_json_out *o, const struct vom_value *v, unsigned depth)
 {
     size_t n = vom_value_len(v);
     int r = 0;
 
+    if (v->items == NULL)
+        return vom_json_put_zero(o, v->type, depth - 1);
     buf_u8(o->out, '[');
     for (size_t i = 0; r == 0 && i < n; i++) {
         struct vom_value elem = vom_value_at(v, i);
@@ -218,7 +135,7 @@ static int out_list(struct json_out *o, const struct vom_value *v, unsigned dept
 }
 
 /* Begins a map of n members. */
-static int out_members(struct json_out *o, struct vom_members *m, size_t n)
+static int out_members(struct vom_json_out *o, struct vom_members *m, size_t n)
 {
     int r;
 
@@ -228,16 +145,18 @@ static int out_members(struct json_out *o, struct vom_members *m, size_t n)
 }
 
 /* Ends it: of keys that have the same text the last one counts. */
-static int out_members_end(struct json_out *o, struct vom_members *m, int r)
+static int out_members_end(struct vom_json_out *o, struct vom_members *m, int r)
 {
     int64_t n = r == 0 ? vom_members_dedupe(m, o->out) : 0;
 
+    if (n != m->n)
+        vom_ptrmap_reset(&o->zeros);
     vom_members_done(m);
     buf_u8(o->out, '}');
     return n < 0 ? err_set(o->e, (int)n, "%s", err_code_text((int)n)) : r;
 }
 
-static int out_map(struct json_out *o, const struct vom_value *v, unsigned depth)
+static int out_map(struct vom_json_out *o, const struct vom_value *v, unsigned depth)
 {
     struct vom_members m;
     int r = out_members(o, &m, v->n);
@@ -259,44 +178,29 @@ static int out_map(struct json_out *o, const struct vom_value *v, unsigned depth
     return out_members_end(o, &m, r);
 }
 
-static int out_struct(struct json_out *o, const struct vom_value *v, unsigned depth)
+static int out_struct(struct vom_json_out *o, const struct vom_value *v, unsigned depth)
 {
     int r = 0;
 
-    if (out_is_complex(v->type))
-        return out_unsupported(o, v->type);
-    if (v->type->ambiguous)
-        return out_ambiguous(o, v->type);
+    if (v->items == NULL)
+        return vom_json_put_zero(o, v->type, depth - 1);
+    r = vom_json_check_struct(o, v->type);
+    if (r < 0)
+        return r;
     buf_u8(o->out, '{');
     for (uint32_t i = 0; r == 0 && i < v->type->n_fields; i++) {
         struct vom_value field = vom_value_at(v, i);
 
-        out_field_name(o, v->type, i);
+        vom_json_put_field_name(o, v->type, i);
         r = out_value(o, &field, depth);
     }
     buf_u8(o->out, '}');
     return r;
 }
 
-/* Notes a pointer; each may be met once, nil included. */
-static int out_visit(struct json_out *o, const struct vom_value *to)
+static int out_target(struct vom_json_out *o, const struct vom_value *v, unsigned depth)
 {
-    if (to == NULL) {
-        if (o->nil)
-            return out_no_tree(o);
-        o->nil = true;
-        return 0;
-    }
-    if (vom_ptrmap_find(&o->seen, to) != NULL)
-        return out_no_tree(o);
-    if (vom_ptrmap_add(&o->seen, to) == NULL)
-        return err_set(o->e, WSPR_ENOMEM, "%s", err_code_text(WSPR_ENOMEM));
-    return 0;
-}
-
-static int out_target(struct json_out *o, const struct vom_value *v, unsigned depth)
-{
-    int r = v->type->kind == VOM_KIND_PTR ? out_visit(o, v->to) : 0;
+    int r = v->type->kind == VOM_KIND_PTR ? vom_json_visit(o, v->to) : 0;
 
     if (r < 0)
         return r;
@@ -306,7 +210,7 @@ static int out_target(struct json_out *o, const struct vom_value *v, unsigned de
     return 0;
 }
 
-static int out_composite(struct json_out *o, const struct vom_value *v, unsigned depth)
+static int out_composite(struct vom_json_out *o, const struct vom_value *v, unsigned depth)
 {
     if (depth >= VOM_DEPTH_MAX)
         return vom_depth_error(o->e);
@@ -322,24 +226,25 @@ static int out_composite(struct json_out *o, const struct vom_value *v, unsigned
     case VOM_KIND_ARRAY:
         return out_list(o, v, depth + 1);
     default:
-        return out_unsupported(o, v->type);
+        return vom_json_unsupported(o, v->type);
     }
 }
 
-static int out_value(struct json_out *o, const struct vom_value *v, unsigned depth)
+static int out_value(struct vom_json_out *o, const struct vom_value *v, unsigned depth)
 {
     const struct vom_type *t = v->type;
 
     if (t == NULL) {
         buf_append_str(o->out, "null");
-    } else if (out_is_opaque(t)) {
+    } else if (vom_json_is_opaque(t)) {
         buf_append_str(o->out, "{}");
     } else if (t->kind == VOM_KIND_BOOL) {
         buf_append_str(o->out, v->b ? "true" : "false");
     } else if (t->kind == VOM_KIND_STRING) {
         out_quote(o, v->s);
     } else if (vom_type_is_bytes(t)) {
-        return out_bytes(o, v->s.p, t->kind == VOM_KIND_ARRAY ? t->len : v->s.len);
+        return v->s.p != NULL ? out_bytes(o, v->s.p, vom_value_len(v))
+                              : vom_json_put_zero(o, t, depth);
     } else if (vom_kind_is_int(t->kind)) {
         out_int(o, v->i);
     } else if (vom_kind_is_float(t->kind)) {
@@ -352,12 +257,12 @@ static int out_value(struct json_out *o, const struct vom_value *v, unsigned dep
         if (r < 0)
             return r;
     }
-    return out_error(o);
+    return vom_json_out_error(o);
 }
 
-static int next_list(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+static int next_list(struct vom_json_out *o, struct vom_reader *r, const struct vom_type *t)
 {
-    bool runs = !out_is_opaque(t->elem);
+    bool runs = !vom_json_is_opaque(t->elem);
     size_t n;
     int e = vom_read_count(r, t, &n);
 
@@ -377,7 +282,7 @@ static int next_list(struct json_out *o, struct vom_reader *r, const struct vom_
     return e;
 }
 
-static int next_map(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+static int next_map(struct vom_json_out *o, struct vom_reader *r, const struct vom_type *t)
 {
     size_t n;
     int e = vom_read_count(r, t, &n);
@@ -403,35 +308,33 @@ static int next_map(struct json_out *o, struct vom_reader *r, const struct vom_t
 }
 
 /* The zero fields from *next up to (not including) the one with the index. */
-static int next_zeros(struct json_out *o, struct vom_reader *r, const struct vom_type *t,
+static int next_zeros(struct vom_json_out *o, struct vom_reader *r, const struct vom_type *t,
                       uint32_t *next, uint32_t index)
 {
     int e = 0;
 
     for (; e == 0 && *next < index; ++*next) {
-        struct vom_value zero = vom_value_zero(t->fields[*next].type);
-
-        out_field_name(o, t, *next);
-        e = out_value(o, &zero, r->depth);
+        vom_json_put_field_name(o, t, *next);
+        e = vom_json_put_zero(o, t->fields[*next].type, r->depth);
     }
     return e;
 }
 
-static int next_struct(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+static int next_struct(struct vom_json_out *o, struct vom_reader *r, const struct vom_type *t)
 {
     uint32_t next = 0;
-    int index = -1, e;
+    int index = -1, e = vom_json_check_struct(o, t);
 
-    if (out_is_complex(t))
-        return out_unsupported(o, t);
-    if (t->ambiguous)
-        return out_ambiguous(o, t);
-    buf_u8(o->out, '{');
-    while ((e = vom_read_field(r, t, &index)) > 0) {
+    if (e < 0)
+        return e;
+    e = vom_read_field(r, t, &index);
+    if (e == 0)
+        return vom_json_put_zero(o, t, r->depth - 1);
+    for (buf_u8(o->out, '{'); e > 0; e = vom_read_field(r, t, &index)) {
         e = next_zeros(o, r, t, &next, (uint32_t)index);
         if (e < 0)
             return e;
-        out_field_name(o, t, next++);
+        vom_json_put_field_name(o, t, next++);
         e = out_next(o, r, t->fields[index].type);
         if (e < 0)
             return e;
@@ -442,7 +345,7 @@ static int next_struct(struct json_out *o, struct vom_reader *r, const struct vo
     return e;
 }
 
-static int next_any(struct json_out *o, struct vom_reader *r)
+static int next_any(struct vom_json_out *o, struct vom_reader *r)
 {
     const struct vom_type *content;
     int e = vom_read_any(r, &content);
@@ -454,7 +357,7 @@ static int next_any(struct json_out *o, struct vom_reader *r)
     return e;
 }
 
-static int next_ptr(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+static int next_ptr(struct vom_json_out *o, struct vom_reader *r, const struct vom_type *t)
 {
     uint64_t number;
     int e = vom_read_ptr(r, &number);
@@ -462,15 +365,15 @@ static int next_ptr(struct json_out *o, struct vom_reader *r, const struct vom_t
     if (e == VOM_PTR_NEW)
         return out_next(o, r, t->elem);
     if (e == VOM_PTR_BACK)
-        return out_no_tree(o);
+        return vom_json_no_tree(o);
     if (e == VOM_PTR_NIL) {
-        e = out_visit(o, NULL);
+        e = vom_json_visit(o, NULL);
         buf_append_str(o->out, "null");
     }
     return e;
 }
 
-static int next_composite(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+static int next_composite(struct vom_json_out *o, struct vom_reader *r, const struct vom_type *t)
 {
     int e = vom_reader_enter(r);
 
@@ -490,7 +393,7 @@ static int next_composite(struct json_out *o, struct vom_reader *r, const struct
     return e;
 }
 
-static int next_number(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+static int next_number(struct vom_json_out *o, struct vom_reader *r, const struct vom_type *t)
 {
     uint64_t u;
     int64_t i;
@@ -513,13 +416,13 @@ static int next_number(struct json_out *o, struct vom_reader *r, const struct vo
     return e;
 }
 
-static int out_next(struct json_out *o, struct vom_reader *r, const struct vom_type *t)
+static int out_next(struct vom_json_out *o, struct vom_reader *r, const struct vom_type *t)
 {
     struct span s;
     bool b;
     int e;
 
-    if (out_is_opaque(t)) {
+    if (vom_json_is_opaque(t)) {
         e = vom_read_skip(r, t);
         buf_append_str(o->out, "{}");
     } else if (t->kind == VOM_KIND_BOOL) {
@@ -539,23 +442,25 @@ static int out_next(struct json_out *o, struct vom_reader *r, const struct vom_t
     } else {
         e = next_composite(o, r, t);
     }
-    return e < 0 ? e : out_error(o);
+    return e < 0 ? e : vom_json_out_error(o);
 }
 
-static void out_begin(struct json_out *o, struct buf *out, unsigned flags, struct err *e)
+static void out_begin(struct vom_json_out *o, struct buf *out, unsigned flags, struct err *e)
 {
     o->out = out;
     o->e = e;
     o->nil = false;
     o->reference = (flags & VOM_JSON_REFERENCE) != 0;
     vom_ptrmap_init(&o->seen);
+    vom_ptrmap_init(&o->zeros);
 }
 
-static int out_end(struct json_out *o, size_t start, int r)
+static int out_end(struct vom_json_out *o, size_t start, int r)
 {
     if (r < 0)
         buf_truncate(o->out, start);
     vom_ptrmap_done(&o->seen);
+    vom_ptrmap_done(&o->zeros);
     return r;
 }
 
@@ -563,7 +468,7 @@ int vom_json_write_next(struct buf *out, struct vom_reader *r, const struct vom_
                         unsigned flags)
 {
     size_t start = out->len;
-    struct json_out o;
+    struct vom_json_out o;
 
     out_begin(&o, out, flags, r->err);
     return out_end(&o, start, out_next(&o, r, t));
@@ -588,7 +493,7 @@ int vom_json_write_msg(struct buf *out, struct vom_dec *dec, const struct vom_ms
 int vom_json_write_value(struct buf *out, const struct vom_value *v, unsigned flags, struct err *e)
 {
     size_t start = out->len;
-    struct json_out o;
+    struct vom_json_out o;
 
     out_begin(&o, out, flags, e);
     return out_end(&o, start, out_value(&o, v, 0));
