@@ -283,7 +283,9 @@ static void zeros_of_a_type(void)
                                                                                           "0, 0, "
                                                                                           "0], "
                                                                                           "\"e\": "
-                                                                                          "[" PAIR("0") ", " PAIR("1000") ", " PAIR("0") "]}");
+                                                                                          "[" PAIR("0") ", " PAIR(
+                                                                                              "100"
+                                                                                              "0") ", " PAIR("0") "]}");
     arena_done(&a);
 }
 
