@@ -243,12 +243,14 @@ static void long_zeros_stop_at_the_limit(void)
     arena_done(&a);
 }
 
-#define PAIR(x) "{\"x\": " x ", \"y\": [false, false, false]}"
-#define KEY(x)  "\"{\\\"x\\\": " x ", \\\"y\\\": [false, false, false]}\": "
-
 /* Zeros of one type that were written before, also where what was written moves. */
 static void zeros_of_a_type(void)
 {
+    static const char x_0[] = "{\"x\": 0, \"y\": [false, false, false]}",
+                      x_1000[] = "{\"x\": 1000, \"y\": [false, false, false]}",
+                      quoted_0[] = "\"{\\\"x\\\": 0, \\\"y\\\": [false, false, false]}\"",
+                      quoted_1000[] = "\"{\\\"x\\\": 1000, \\\"y\\\": [false, false, false]}\"";
+    struct buf want = BUF_INIT(10000);
     struct arena a = NOTATION_ARENA;
     const struct vom_type *t = notation_type(
         &a, "struct {K map from (named \"x/y.T\" struct {X int32; Y array[3] of (bool)}) to "
@@ -273,19 +275,13 @@ static void zeros_of_a_type(void)
     vom_value_set(&v, 0, k);
     vom_value_set(&v, 1, m);
     vom_value_set(&v, 6, list);
-    value_prints(
-        &v,
-        "{\"k\": {" KEY("0") PAIR("0") ", " KEY("1000")
-            PAIR("1000") "}, \"m\": {\"1\": " PAIR("0") ", \"null\": " PAIR("0") "}, \"a\": " PAIR("0") ", \"b\": [" PAIR(
-                "0") ", " PAIR("0") ", " PAIR("0") ", " PAIR("0") "], \"c\": [" PAIR("0") "], "
-                                                                                          "\"d\": "
-                                                                                          "[0, 0, "
-                                                                                          "0, 0, "
-                                                                                          "0], "
-                                                                                          "\"e\": "
-                                                                                          "[" PAIR("0") ", " PAIR(
-                                                                                              "100"
-                                                                                              "0") ", " PAIR("0") "]}");
+    buf_printf(&want, "{\"k\": {%s: %s, %s: %s}, \"m\": {\"1\": %s, \"null\": %s}, ", quoted_0, x_0,
+               quoted_1000, x_1000, x_0, x_0);
+    buf_printf(&want, "\"a\": %s, \"b\": [%s, %s, %s, %s], \"c\": [%s], ", x_0, x_0, x_0, x_0, x_0,
+               x_0);
+    buf_printf(&want, "\"d\": [0, 0, 0, 0, 0], \"e\": [%s, %s, %s]}", x_0, x_1000, x_0);
+    value_prints(&v, buf_cstr(&want));
+    buf_done(&want);
     arena_done(&a);
 }
 
