@@ -51,7 +51,8 @@ struct accounts_change {
     struct span identity; /* text form of a private identity */
     /*
      * The origin speaks for itself only: it may make an account and change one that is its own, but
-     * not touch one that other origins act under, or that an operator made.
+     * not touch one that other origins act under, or none. Who made it is not known: one that an
+     * operator linked to this origin alone is its own.
      */
     bool own_only;
 };

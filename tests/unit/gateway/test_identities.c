@@ -115,6 +115,11 @@ static void others_speak_for_themselves(void)
                   "origin \"http://app.example\": associating \"http://other.example\" "
                   "is refused: \"this page may only") != NULL);
     TAP_IS(gateway_stats(id_gw.gateway)->associations_refused == 5);
+    /* One that leads to this origin alone is its own, whoever made it. */
+    id_associate(&extension, 3, "given", id_gw.ids.friend, APP);
+    page_expect_reply(&extension, 3, 0, "null");
+    id_associate(&app, 11, "given", id_gw.ids.client, APP);
+    page_expect_reply(&app, 11, 0, "null");
     page_drop(&app);
     page_drop(&other);
     page_drop(&null);
