@@ -29,6 +29,7 @@ struct vom_def {
     struct vom_def *from;
     uint32_t edge;
     enum { WHITE, GREY, BLACK } color;
+    bool measured; /* shell.empty is right */
 };
 
 void vom_defs_init(struct vom_defs *d, struct arena *a, size_t max)
@@ -406,6 +407,34 @@ static bool has_unnamed_cycle(struct vom_def *start)
     return false;
 }
 
+/* The definition that a type is the shell of, if it is an array that is not measured yet. */
+static struct vom_def *unmeasured_array(const struct vom_type *t)
+{
+    struct vom_def *def = (struct vom_def *)t;
+
+    return t->kind == VOM_KIND_ARRAY && t->len > 0 && !t->fixed && !def->measured ? def : NULL;
+}
+
+/*
+ * Finds out whether values of a type take no bytes, and so of the arrays that it consists of: each
+ * is looked at once. One that holds only itself has no bytes either, so each has none at first.
+ */
+static void measure(struct vom_def *start)
+{
+    const struct vom_type *end = &start->shell;
+    struct vom_def *def;
+
+    while ((def = unmeasured_array(end)) != NULL) {
+        def->measured = true;
+        def->shell.empty = true;
+        end = def->shell.elem;
+    }
+    if (vom_type_is_empty(end))
+        return;
+    for (const struct vom_type *t = &start->shell; t != end; t = t->elem)
+        ((struct vom_def *)t)->shell.empty = false;
+}
+
 /* What can only be said once all shells are filled. */
 static int resolve_check(struct resolve *rs)
 {
@@ -414,14 +443,11 @@ static int resolve_check(struct resolve *rs)
             return err_set(rs->err, WSPR_EPROTO, "vom: type contains itself and has no name");
     }
     for (struct vom_def *def = rs->first; def != NULL; def = def->next) {
-        const struct vom_type *t = &def->shell;
-        size_t steps = 0;
-
-        /* An array that holds only itself has no bytes either. */
-        while (t->kind == VOM_KIND_ARRAY && t->len > 0 && steps++ <= rs->d->n)
-            t = t->elem;
-        def->shell.empty = t->kind == VOM_KIND_ARRAY;
+        def->measured = def->shell.kind != VOM_KIND_ARRAY || def->shell.len == 0;
+        def->shell.empty = def->shell.kind == VOM_KIND_ARRAY;
     }
+    for (struct vom_def *def = rs->first; def != NULL; def = def->next)
+        measure(def);
     return 0;
 }
 

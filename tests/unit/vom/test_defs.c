@@ -108,6 +108,35 @@ static void cycles(void)
     arena_done(&a);
 }
 
+/* Whichever of them is met first: arrays of arrays, and arrays that hold only themselves. */
+static void arrays_without_bytes(void)
+{
+    static const struct row rows[] = {
+        MAP(65, "", 70, 66),     MAP(66, "", 73, 67),  MAP(67, "", 75, 68),
+        MAP(68, "", 77, 69),     MAP(69, "", 79, 72),  ARRAY(70, "", 71, 2),
+        ARRAY(71, "", 72, 3),    ARRAY(72, "", 36, 4), ARRAY(73, "", 74, 2),
+        ARRAY(74, "", 72, 1),    ARRAY(75, "", 76, 5), ARRAY(76, "", 36, 0),
+        ARRAY(77, "a.P", 78, 1), ARRAY(78, "", 77, 2), ARRAY(79, "a.Q", 77, 1),
+    };
+    static const bool empty[] = {[70 - 65] = false, [73 - 65] = false, [75 - 65] = true,
+                                 [76 - 65] = true,  [77 - 65] = true,  [78 - 65] = true,
+                                 [79 - 65] = true};
+    struct arena a = NOTATION_ARENA;
+    const struct vom_type *t;
+    struct vom_defs d;
+
+    for (uint64_t first = 65; first < 80; first++) {
+        vom_defs_init(&d, &a, 1000);
+        for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+            TAP_IS(vom_defs_add(&d, rows[i].id, &rows[i].w, NULL) == 0);
+        TAP_IS(vom_defs_type(&d, first, &t, NULL) == 0);
+        for (uint64_t id = 65; id < 80; id++)
+            TAP_OK(vom_defs_type(&d, id, &t, NULL) == 0 && vom_type_is_empty(t) == empty[id - 65],
+                   "%u after %u", (unsigned)id, (unsigned)first);
+    }
+    arena_done(&a);
+}
+
 /* What failed may succeed later, when the missing definition has come. */
 static void failure_is_forgotten(void)
 {
@@ -256,6 +285,7 @@ static void short_memory(void)
 
 const struct tap_case vom_defs_cases[VOM_DEFS_CASES] = {
     {"predefined shapes", predefined_shapes},
+    {"arrays without bytes", arrays_without_bytes},
     {"cycles", cycles},
     {"failure is forgotten", failure_is_forgotten},
     {"long chains", long_chains},
