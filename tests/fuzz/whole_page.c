@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <json-c/json.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,7 +45,7 @@ void whole_page_open(struct whole_page *p, unsigned how)
 {
     struct loop_addr peer;
     char request[512];
-    int fds[2];
+    int fds[2], little = 1; /* who does not read is soon told to wait */
     int n = snprintf(request, sizeof request,
                      "GET %sHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
                      "Sec-WebSocket-Key: AAECAwQFBgcICQoLDA0ODw==\r\n"
@@ -54,6 +55,8 @@ void whole_page_open(struct whole_page *p, unsigned how)
     whole_page_drop(p);
     *p = (struct whole_page){.peer = {.fd = -1, .client = true}};
     whole_require(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) == 0, "no socket pair");
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &little, sizeof little);
     loop_addr_literal(&peer, "127.0.0.1", 9, 1, false);
     gateway_conn_accept(whole.g.gateway, fds[0], &peer);
     p->peer.fd = fds[1];
@@ -222,7 +225,7 @@ static const char *const methods[] = {"flow",  "pick",  "echo",    "never",  "de
                                       "split", "ack",   "collect", "whoami"};
 static const char *const args[] = {
     "[\"a\"]", "[]",          "[3,100]",  "[100]",         "[{\"a\":[1,null,2.5]}]",
-    "[1,2,3]", "null",        "[5,2000]", "[\"a\",\"b\"]", "[\"\\ud800\\u0000\"]",
+    "[1,2,3]", "null",        "[2,9000]", "[\"a\",\"b\"]", "[\"\\ud800\\u0000\"]",
     "[1e400]", "[[[[[[]]]]]]"};
 
 #define PICK(table, n) (table)[(n) % (sizeof(table) / sizeof(table)[0])]
@@ -248,15 +251,16 @@ static void item(struct whole_page *p, struct steps *s)
 {
     long long id = steps_byte(s);
     unsigned which = steps_byte(s);
-    char big[1024];
+    char big[4200];
+    size_t n = which < 250 ? which * 4 : 4096; /* more than a message may have */
 
     if (which < 128) {
         put_text(p, id, 3, PICK(items, which));
         return;
     }
     big[0] = '"';
-    memset(big + 1, 'i', which * 4);
-    memcpy(big + 1 + which * 4, "\"", 2);
+    memset(big + 1, 'i', n);
+    memcpy(big + 1 + n, "\"", 2);
     put_text(p, id, 3, big);
 }
 
