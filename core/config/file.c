@@ -107,11 +107,13 @@ static int read_section(struct config_file *file, char *head, struct config_sett
                         struct err *err)
 {
     size_t n = strlen(head);
+    bool closed = n > 1 && head[n - 1] == ']';
 
-    if (n < 3 || head[n - 1] != ']')
-        return bad_line(file, s->line, err, "a section looks like [plugin NAME]");
-    head[n - 1] = '\0';
+    if (closed)
+        head[n - 1] = '\0';
     s->section = trim(head + 1);
+    if (!closed || s->section[0] == '\0')
+        return bad_line(file, s->line, err, "a section looks like [plugin NAME]");
     s->name = NULL;
     s->value = NULL;
     return add(file, s, err);

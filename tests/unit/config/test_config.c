@@ -346,6 +346,7 @@ static void bad_files(void)
         {"= 1\n", "f:1: a setting looks like name = value", 4},
         {"\n[x\n", "f:2: a section looks like [plugin NAME]", 4},
         {"[]\n", "f:1: a section looks like [plugin NAME]", 3},
+        {"[ ]\na = 1\n", "f:1: a section looks like [plugin NAME]", 10},
         {"a = 1\n[x]\na = 1\na = 2\n", "f:4: a stands in line 3 already", 22},
         {"[x]\n[y]\n[x]\n", "f:3: x stands in line 1 already", 12},
         {"a\0b = 1\n", "f:1: this is no text file", 8},
