@@ -10,8 +10,11 @@
 #include "vom/internal.h"
 #include "vom/varint.h"
 
-/* Lists of elements without bytes may be this long even in a short message. */
-#define READ_SPARE 65536
+/*
+ * Lists of elements without bytes may be this long even in a short message. They cost what others
+ * do: work that no byte pays for.
+ */
+#define READ_SPARE 1024
 
 void vom_reader_init(struct vom_reader *r, struct vom_dec *dec, const struct vom_msg *msg,
                      struct err *err)

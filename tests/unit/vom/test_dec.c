@@ -204,6 +204,11 @@ static void elements_without_bytes(void)
     TAP_IS(decode("ff810412014200ff830414010300ff820102", NULL, &a, &v, NULL) == 0 && v.n == 2);
     TAP_IS(fails("ff810412014200ff830414010300ff8208fa010000000000", NULL, WSPR_ETRUNC, "EOF"));
     TAP_IS(fails("ff810412014200ff830414010300ff8207fa010000000000", NULL, WSPR_ELIMIT, NULL));
+    /* A short message may have some of them, and one for each byte that it has. */
+    TAP_IS(decode("ff810412014200ff830414010300ff8203fe0403", NULL, &a, &v, NULL) == 0);
+    TAP_IS(vom_value_len(&v) == 1024 + 3);
+    TAP_IS(fails("ff810412014200ff830414010300ff8203fe0404", NULL, WSPR_ELIMIT,
+                 "vom: list of 1028 empty elements"));
     /* Array of 2^62 of those: a value without a byte. */
     TAP_IS(
         fails("ff810e14014201f8400000000000000000ff830414010300ff8200", NULL, WSPR_ELIMIT, NULL));
