@@ -89,7 +89,7 @@ static int proxyd_publish(struct proxyd *p, const char *name, struct err *err)
 
     if (name[0] == '\0')
         return 0;
-    p->d.publisher = rpc_publisher_new(p->d.rt, NULL);
+    p->d.publisher = rpc_publisher_new(p->d.rt, NULL, NULL);
     if (p->d.publisher == NULL || n < 0)
         return err_set(err, WSPR_ENOMEM, "out of memory");
     /* Without slashes behind it, so that servers resolve the name to a mere address (naming 8). */

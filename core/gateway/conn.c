@@ -19,6 +19,7 @@
 #include "gateway/private.h"
 #include "gateway/signature.h"
 #include "json/writer.h"
+#include "rpc/turns.h"
 #include "ws/handshake.h"
 #include "ws/origin.h"
 #include "ws/surface.h"
@@ -36,6 +37,7 @@ static void conn_free(struct wspr_conn *c)
     loop_task_cancel(&c->task);
     gateway_sig_cache_free(c);
     gateway_conn_identity_done(c);
+    rpc_share_unref(c->share);
     ws_dec_done(&c->dec);
     flow_table_done(&c->flows);
     free(c->head);

@@ -27,6 +27,7 @@
 #define GATEWAY_TYPES   PLUGIN_TYPES
 #define GATEWAY_PLUGINS 64 /* plugins that can be loaded, those on their way out included */
 
+struct rpc_share;
 struct sig_fetch;
 struct security_private;
 struct sig_entry;
@@ -183,8 +184,9 @@ struct wspr_conn {
     size_t sig_bytes;
     struct list servers; /* struct wspr_server */
     unsigned n_servers;
-    unsigned n_invocations; /* of all of them: the page has not answered yet */
-    unsigned extras;        /* bits of enum conn_extra that the page asked for */
+    struct rpc_share *share; /* of their names; NULL: it has had no server */
+    unsigned n_invocations;  /* of all of them: the page has not answered yet */
+    unsigned extras;         /* bits of enum conn_extra that the page asked for */
     struct loop_timer ping;
     struct loop_timer deadline;
     struct loop_timer hold; /* how long barrier or stalled may hold the input up */

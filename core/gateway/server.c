@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "gateway/server.h"
 #include "rpc/publisher.h"
+#include "rpc/turns.h"
 #include "security/identity.h"
 
 #define SERVER_QUEUE_MAX  64
@@ -59,6 +60,7 @@ static void server_free(struct wspr_server *s)
     gw->stats.servers--;
     gateway_service_free(s->service);
     free(s->endpoint);
+    rpc_share_unref(s->share);
     free(s);
     gateway_check_stopped(gw);
 }
@@ -267,7 +269,7 @@ static int listen_directly(struct wspr_server *s, struct err *err)
 
 static int start_listening(struct wspr_server *s, struct err *err)
 {
-    struct rpc_server_opts opts = {.identity = op_first(s)->identity};
+    struct rpc_server_opts opts = {.identity = op_first(s)->identity, .share = s->share};
     struct rpc_dispatcher dispatcher = {dispatch, s};
     int r = rpc_server_new(s->gw->runtime, &opts, &dispatcher, &s->rpc, err);
     if (r < 0)
@@ -427,10 +429,13 @@ int wspr_server_get(struct wspr_host *host, struct wspr_conn *c, uint64_t id,
         gw->stats.err_server_limit++;
         return WSPR_ELIMIT;
     }
+    if (s == NULL && c->share == NULL && (c->share = rpc_share_new()) == NULL)
+        return WSPR_ENOMEM;
     if (s == NULL) {
         s = calloc(1, sizeof *s);
         if (s == NULL)
             return WSPR_ENOMEM;
+        s->share = rpc_share_ref(c->share);
         s->gw = gw;
         s->conn = c;
         s->host = host;

@@ -65,6 +65,7 @@ struct wspr_server {
     unsigned n_queued;
     struct gateway_service *service; /* NULL: not known yet */
     struct rpc_server *rpc;          /* NULL in IDLE */
+    struct rpc_share *share;         /* that of all servers of the connection */
     char *endpoint;                  /* the latest one; NULL: none yet */
     struct list mounting_node;       /* in gw->mounting */
     int64_t published;               /* when it got its latest name */

@@ -13,6 +13,7 @@
 #include "rpc/discharges.h"
 #include "rpc/names.h"
 #include "rpc/resolve.h"
+#include "rpc/turns.h"
 
 #define RPC_SPARE_CALLS 256 /* finished calls whose memory is kept for the next ones */
 #define RPC_SPARE_ROOMY 64  /* of those so many may have grown */
@@ -81,9 +82,7 @@ struct rpc_client {
     struct rpc_lookup *lookups; /* that run */
     struct list globs;
     struct buf walk[2], asked;   /* for following what is remembered */
-    struct list publish_waiting; /* struct publish_pair: their turn to mount comes */
-    unsigned publish_running;
-    struct loop_task publish_task;
+    struct rpc_turns publishing; /* mounts and unmounts of publishers */
 };
 
 /* Of call.c: ends the call and tells its owner; e (may be the call's own) is NULL for success. */
@@ -102,8 +101,8 @@ void rpc_call_free_spare(struct rpc_client *client, struct list *(*take)(struct 
 /* Of resolve.c and glob.c: end every resolution, every listing, of a client that stops. */
 void rpc_resolve_abort(struct rpc_client *client);
 void rpc_glob_abort(struct rpc_client *client);
-/* Of publisher.c: lets the next ones mount (a task). */
-void rpc_publisher_turns(void *client);
+/* Of publisher.c: one of its pairs may begin. */
+void rpc_publisher_turn(struct rpc_turn *turn);
 
 static inline struct span rpc_call_name(const struct rpc_call *c)
 {

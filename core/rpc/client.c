@@ -20,8 +20,7 @@ struct rpc_client *rpc_client_new(struct rpc_runtime *rt)
     list_init(&client->calls);
     spares_init(&client->spare, RPC_SPARE_CALLS);
     list_init(&client->globs);
-    list_init(&client->publish_waiting);
-    loop_task_init(&client->publish_task, rpc_publisher_turns, client);
+    rpc_turns_init(&client->publishing, rt->worker, rpc_publisher_turn);
     buf_init(&client->roots, ROOTS_MAX);
     buf_init(&client->walk[0], RPC_RESOLVE_MAX);
     buf_init(&client->walk[1], RPC_RESOLVE_MAX);
@@ -37,7 +36,7 @@ void rpc_client_free(struct rpc_client *client)
     if (client == NULL)
         return;
     rpc_call_free_spare(client, spares_take);
-    loop_task_cancel(&client->publish_task);
+    rpc_turns_done(&client->publishing);
     rpc_names_clear(&client->names);
     rpc_discharges_clear(&client->discharges);
     buf_done(&client->roots);

@@ -71,7 +71,7 @@ int rpc_server_publish(struct rpc_server *s, struct span name, struct err *err)
     if (s->closing)
         return err_set(err, WSPR_EABORTED, "ipc: server is stopped");
     if (s->publisher == NULL) {
-        s->publisher = rpc_publisher_new(s->rt, s->identity);
+        s->publisher = rpc_publisher_new(s->rt, s->identity, s->share);
         if (s->publisher == NULL)
             return err_set(err, WSPR_ENOMEM, "out of memory");
     }

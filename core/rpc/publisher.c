@@ -35,7 +35,7 @@ struct publish_text {
 
 struct publish_pair {
     struct list node; /* of the publisher */
-    struct list turn; /* of the client, while it waits for its turn */
+    struct rpc_turn turn;
     struct rpc_publisher *p;
     struct buf text; /* the name, then the server */
     size_t name_len;
@@ -53,6 +53,7 @@ struct publish_pair {
 struct rpc_publisher {
     struct rpc_runtime *rt;
     struct security_private *identity;
+    struct rpc_share *share;
     struct list names, servers; /* struct publish_text */
     struct list pairs;
     unsigned n_names, n_servers;
@@ -70,7 +71,6 @@ struct rpc_publisher {
 };
 
 static void publisher_settled(void *arg);
-static void pair_run(struct publish_pair *q);
 static void pair_due(void *arg);
 
 /* ---- texts ---- */
@@ -110,31 +110,12 @@ static void text_free(struct publish_text *t)
     free(t);
 }
 
-/* ---- turns ---- */
+/* ---- one pair ---- */
 
 static struct rpc_client *pair_client(const struct publish_pair *q)
 {
     return q->p->rt->client;
 }
-
-/* Lets those begin for whom there is room, soon. */
-static void turns_later(struct rpc_client *client)
-{
-    if (!list_empty(&client->publish_waiting) && client->publish_running < RPC_PUBLISH_AT_ONCE)
-        loop_worker_later(client->rt->worker, &client->publish_task);
-}
-
-void rpc_publisher_turns(void *arg)
-{
-    struct rpc_client *client = arg;
-    struct list *node;
-
-    while (client->publish_running < RPC_PUBLISH_AT_ONCE &&
-           (node = list_pop(&client->publish_waiting)) != NULL)
-        pair_run(LIST_OBJECT(node, struct publish_pair, turn));
-}
-
-/* ---- one pair ---- */
 
 static struct span pair_name(const struct publish_pair *q)
 {
@@ -161,16 +142,15 @@ static void pair_tried(struct publish_pair *q)
 static void pair_free(struct publish_pair *q)
 {
     struct rpc_publisher *p = q->p;
-    struct rpc_client *client = pair_client(q);
 
     if (q->op != NULL)
-        client->publish_running--;
+        rpc_turn_over(&pair_client(q)->publishing, &q->turn);
     rpc_mounting_cancel(q->op);
     pair_tried(q);
     p->rt->stats.names--;
     loop_timer_stop(&q->timer);
     list_remove(&q->node);
-    list_remove(&q->turn);
+    rpc_turn_leave(&q->turn);
     buf_done(&q->text);
     err_done(&q->last);
     free(q);
@@ -237,11 +217,10 @@ static bool pair_try_again(struct publish_pair *q)
 static void pair_done(void *arg, const struct err *err)
 {
     struct publish_pair *q = arg;
-    struct rpc_client *client = pair_client(q);
 
     q->op = NULL;
     pair_tried(q);
-    client->publish_running--;
+    rpc_turn_over(&pair_client(q)->publishing, &q->turn);
     err_done(&q->last);
     if (err != NULL)
         err_copy(&q->last, err);
@@ -261,11 +240,11 @@ static void pair_done(void *arg, const struct err *err)
         pair_free(q);
     else if (!q->mounting)
         pair_wait(q, retry_delay(++q->failures));
-    turns_later(client);
 }
 
-static void pair_run(struct publish_pair *q)
+void rpc_publisher_turn(struct rpc_turn *turn)
 {
+    struct publish_pair *q = LIST_OBJECT(turn, struct publish_pair, turn);
     struct rpc_client *client = pair_client(q);
     struct err e = ERR_INIT;
 
@@ -280,7 +259,7 @@ static void pair_run(struct publish_pair *q)
                           pair_done, q);
     else
         q->op = rpc_unmount(client, pair_name(q), pair_server(q), q->p->identity, pair_done, q);
-    client->publish_running++;
+    rpc_turn_begun(&client->publishing, turn);
     if (q->op == NULL) {
         err_set(&e, WSPR_ENOMEM, "out of memory");
         pair_done(q, &e);
@@ -294,14 +273,13 @@ static void pair_due(void *arg)
     struct publish_pair *q = arg;
 
     loop_timer_stop(&q->timer);
-    if (q->op != NULL || !list_empty(&q->turn))
+    if (q->op != NULL || rpc_turn_waits(&q->turn))
         return;
     if (!q->wanted && !q->touched) {
         pair_free(q);
         return;
     }
-    list_push_back(&pair_client(q)->publish_waiting, &q->turn);
-    turns_later(pair_client(q));
+    rpc_turn_wait(&pair_client(q)->publishing, &q->turn);
 }
 
 static int pair_add(struct rpc_publisher *p, struct span name, struct span server)
@@ -324,7 +302,7 @@ static int pair_add(struct rpc_publisher *p, struct span name, struct span serve
     q->wanted = true;
     p->n_untried++;
     p->rt->stats.names++;
-    list_init(&q->turn);
+    rpc_turn_init(&q->turn, p->share);
     list_init(&q->node);
     loop_timer_init(&q->timer, p->rt->worker, pair_due, q);
     buf_init(&q->text, 2 * RPC_RESOLVE_MAX);
@@ -367,8 +345,8 @@ static void publisher_stopped(void *arg)
         free(LIST_OBJECT(node, struct publish_text, node));
     while ((node = list_pop(&p->servers)) != NULL)
         free(LIST_OBJECT(node, struct publish_text, node));
-    turns_later(p->rt->client);
     security_private_unref(p->identity);
+    rpc_share_unref(p->share);
     free(p);
     if (stopped != NULL)
         stopped(stopped_arg);
@@ -382,12 +360,18 @@ void rpc_publisher_renew_identity(struct rpc_publisher *p, struct security_priva
     security_private_unref(old);
 }
 
-struct rpc_publisher *rpc_publisher_new(struct rpc_runtime *rt, struct security_private *identity)
+struct rpc_publisher *rpc_publisher_new(struct rpc_runtime *rt, struct security_private *identity,
+                                        struct rpc_share *share)
 {
     struct rpc_publisher *p = calloc(1, sizeof *p);
 
     if (p == NULL)
         return NULL;
+    p->share = share != NULL ? rpc_share_ref(share) : rpc_share_new();
+    if (p->share == NULL) {
+        free(p);
+        return NULL;
+    }
     p->rt = rt;
     p->identity = security_private_ref(identity != NULL ? identity : rt->identity);
     p->period = RPC_PUBLISH_PERIOD;

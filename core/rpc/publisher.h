@@ -16,12 +16,12 @@
 
 struct rpc_publisher;
 struct rpc_runtime;
+struct rpc_share;
 struct security_private;
 
-#define RPC_PUBLISH_PERIOD  (60 * INT64_C(1000000000)) /* the longest time between two mounts */
-#define RPC_PUBLISH_TTL     80                         /* seconds */
-#define RPC_PUBLISH_AT_ONCE 16   /* mounts and unmounts of one runtime that run together */
-#define RPC_PUBLISH_NAMES   1024 /* of one publisher; and as many servers */
+#define RPC_PUBLISH_PERIOD (60 * INT64_C(1000000000)) /* the longest time between two mounts */
+#define RPC_PUBLISH_TTL    80                         /* seconds */
+#define RPC_PUBLISH_NAMES  1024                       /* of one publisher; and as many servers */
 
 /* One name with one server. */
 struct rpc_publish_status {
@@ -31,8 +31,12 @@ struct rpc_publish_status {
     const struct err *last; /* why; NULL if the last attempt succeeded */
 };
 
-/* identity NULL: the runtime's. NULL if memory is short. */
-struct rpc_publisher *rpc_publisher_new(struct rpc_runtime *rt, struct security_private *identity);
+/*
+ * identity NULL: the runtime's. Those of one share take turns to mount; share NULL: it has one of
+ * its own. NULL if memory is short.
+ */
+struct rpc_publisher *rpc_publisher_new(struct rpc_runtime *rt, struct security_private *identity,
+                                        struct rpc_share *share);
 /* Mounts under this identity from now on; it is referenced. */
 void rpc_publisher_renew_identity(struct rpc_publisher *p, struct security_private *identity);
 /*

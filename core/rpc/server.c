@@ -8,6 +8,7 @@
 #include "rpc/link.h"
 #include "rpc/publisher.h"
 #include "rpc/server_private.h"
+#include "rpc/turns.h"
 #include "security/acl.h"
 #include "security/identity.h"
 
@@ -212,6 +213,7 @@ static void server_free(struct rpc_server *s)
     rpc_scall_free_spare(s, spares_take);
     security_acl_free(s->default_acl);
     security_private_unref(s->identity);
+    rpc_share_unref(s->share);
     free(s);
 }
 
@@ -310,6 +312,7 @@ int rpc_server_new(struct rpc_runtime *rt, const struct rpc_server_opts *opts,
     s->mount_table = opts->mount_table;
     loop_timer_init(&s->grace, rt->worker, server_grace_over, s);
     loop_task_init(&s->stop_task, server_stopped, s);
+    s->share = opts->share != NULL ? rpc_share_ref(opts->share) : NULL;
     s->identity = security_private_ref(opts->identity != NULL ? opts->identity : rt->identity);
     s->default_acl = security_acl_default(security_private_public(s->identity), rt->trust);
     if (s->default_acl == NULL || rpc_draw_rid(&s->rid) < 0) {

@@ -21,6 +21,7 @@ struct rpc_listener; /* a TCP socket that several servers share */
 struct rpc_published;
 struct rpc_publisher;
 struct rpc_server;
+struct rpc_share; /* see rpc/turns.h */
 struct rpc_scall; /* one call that is being served */
 struct security_acl;
 struct security_identity;
@@ -197,6 +198,7 @@ const struct security_identity *rpc_scall_blessing(const struct rpc_scall *call)
 struct rpc_server_opts {
     struct security_private *identity; /* NULL: the runtime's */
     uint32_t max_calls;                /* calls served at once; 0: 65536 */
+    struct rpc_share *share; /* with whom it takes turns to mount its names; NULL: it has its own */
     bool mount_table; /* names below it are its own to resolve: published as "/E", not "/E//" */
 };
 

@@ -21,6 +21,7 @@ struct rpc_server {
     struct list node;
     struct rpc_runtime *rt;
     struct security_private *identity;
+    struct rpc_share *share; /* NULL: none but its own */
     struct security_acl *default_acl;
     struct rpc_dispatcher dispatcher;
     struct naming_rid rid;

@@ -256,7 +256,7 @@ static void publish(struct bench *b)
     char name[64], server[128];
 
     for (unsigned i = 0; i < SERVERS; i++) {
-        p[i] = rpc_publisher_new(b->c.rt, NULL);
+        p[i] = rpc_publisher_new(b->c.rt, NULL, NULL);
         snprintf(server, sizeof server, "/@2@tcp@127.0.0.1:1@%032x@1@2@@//", i + 1);
         if (p[i] == NULL || rpc_publisher_add_server(p[i], span_str(server)) < 0)
             abort();

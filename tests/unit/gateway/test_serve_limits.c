@@ -52,6 +52,32 @@ static void test_names(void)
     serving_end();
 }
 
+static bool one_failed(void *arg)
+{
+    return serving.g.client.rt != NULL &&
+           rpc_runtime_stats(serving.g.client.rt)->mounts_failed == 1;
+}
+
+/* The servers of a page share their turns to mount: a mute mount table holds up no other page. */
+static void test_mute_mount_table(void)
+{
+    struct serving_how how = {.limits = {.servers_per_conn = 16}, .idle = true};
+    char endpoint[512], mute[256], name[300];
+    int fd = gw_mute_server(mute);
+
+    serving_begin(&how);
+    for (int i = 0; i < 100; i++) {
+        snprintf(name, sizeof name, "%s//n%d", mute, i);
+        serving_ask(a, 1 + 2 * i, (unsigned)i % 16, name, "{}");
+        serving_expect_endpoint(a, 1 + 2 * i, endpoint);
+    }
+    serving_ask(b, 1, 1, "/127.0.0.1:1//mine", "{}");
+    serving_expect_endpoint(b, 1, endpoint);
+    TAP_OK(gw_until(&serving.g, one_failed, NULL, 5000), "it waits for the names of another page");
+    serving_end();
+    close(fd);
+}
+
 /* Names are kept: all of them together may be as long as the description. */
 static void test_long_names(void)
 {
@@ -235,6 +261,7 @@ static void test_page_that_does_not_read(void)
 static const struct tap_case cases[] = {
     {"servers of a connection", test_servers},
     {"names of a server", test_names},
+    {"a mute mount table", test_mute_mount_table},
     {"long names", test_long_names},
     {"names that are not mounted", test_names_that_hang},
     {"the description of a service", test_description},

@@ -7,7 +7,7 @@
 #define NAMES_MEMORY_CASES  7
 #define NAMES_VECTORS_CASES 9
 #define NAMES_FAULTS_CASES  16
-#define NAMES_PUBLISH_CASES 7
+#define NAMES_PUBLISH_CASES 8
 
 extern const struct tap_case names_memory_cases[NAMES_MEMORY_CASES];
 extern const struct tap_case names_vectors_cases[NAMES_VECTORS_CASES];

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "names_tests.h"
 #include "raw.h"
+#include "rpc/turns.h"
 #include "world.h"
 
 #define MS CLOCK_MS
@@ -201,12 +202,22 @@ static void stop_is_bounded(void)
     world_done(&w);
 }
 
+static void count_up(void *arg)
+{
+    ++*(unsigned *)arg;
+}
+
+static bool is_three(void *arg)
+{
+    return *(unsigned *)arg == 3;
+}
+
 /* Many names: few mounts at once, and the next round is spread over its period. */
 static bool all_turns_taken(void *arg)
 {
     const struct world *w = arg;
 
-    return w->fake.n_held >= RPC_PUBLISH_AT_ONCE;
+    return w->fake.n_held >= RPC_TURNS_EACH;
 }
 
 /* How many mounts came in 50 ms, on an average of the time that really went by. */
@@ -237,7 +248,7 @@ static void many_names(void)
     rpc_publisher_pace(publisher(&w), 2000 * MS, 10);
     TAP_IS(raw_until(w.c.w, all_turns_taken, &w, 30000));
     raw_run(w.c.w, 20);
-    TAP_OK(w.fake.n_held == RPC_PUBLISH_AT_ONCE, "%u at once", w.fake.n_held);
+    TAP_OK(w.fake.n_held == RPC_TURNS_EACH, "%u at once", w.fake.n_held);
     /* From now on it answers. */
     w.fake.fake = FAKE_ANSWERS;
     for (unsigned i = 0; i < w.fake.n_held; i++)
@@ -255,6 +266,39 @@ static void many_names(void)
            w.fake.mounts - before, most);
     world_done(&w);
     TAP_OK(w.fake.unmounts == 500, "%u unmounts", w.fake.unmounts);
+}
+
+/* Whose mount tables do not answer waits for himself: the others have turns of their own. */
+static void shares(void)
+{
+    struct rpc_share *share = rpc_share_new();
+    struct rpc_publisher *p[3];
+    struct world w;
+    unsigned done = 0;
+
+    begin(&w);
+    w.fake.fake = FAKE_SILENT;
+    for (unsigned i = 0; i < 3; i++) {
+        p[i] = rpc_publisher_new(w.s.rt, NULL, i < 2 ? share : NULL);
+        TAP_IS(rpc_publisher_add_server(p[i], span_str("/h:1//")) == 0);
+    }
+    rpc_share_unref(share);
+    for (unsigned i = 0; i < 200; i++) {
+        char name[512];
+
+        snprintf(name, sizeof name, "%s//many/n%u", w.fake.name, i);
+        TAP_IS(rpc_publisher_add_name(p[i % 2], span_str(name)) == 0);
+    }
+    TAP_IS(raw_until(w.c.w, all_turns_taken, &w, 30000));
+    TAP_IS(rpc_publisher_add_name(p[2], span_str("mine")) == 0);
+    TAP_OK(raw_until(w.c.w, is_settled, p[2], 5000), "it waits for the names of others");
+    found(&w, "mine", "/h:1//");
+    TAP_OK(w.fake.n_held == RPC_TURNS_EACH, "%u at once", w.fake.n_held);
+    for (unsigned i = 0; i < 3; i++)
+        rpc_publisher_stop(p[i], 0, count_up, &done);
+    loop_worker_skip(w.c.w, CLOCK_S);
+    TAP_OK(raw_until(w.c.w, is_three, &done, 5000), "they do not stop");
+    world_done(&w);
 }
 
 static void limits(void)
@@ -284,5 +328,6 @@ const struct tap_case names_publish_cases[NAMES_PUBLISH_CASES] = {
     {"retried", retried},
     {"a silent table at the end", stop_is_bounded},
     {"many names", many_names},
+    {"shares", shares},
     {"limits", limits},
 };
