@@ -221,6 +221,29 @@ static void handshakes_are_bounded(void)
     pair_done(&p);
 }
 
+/* A dialler ends the flow of its key exchange, or of its identity, with nothing said. */
+static void handshakes_that_say_nothing(void)
+{
+    for (uint32_t last = 10; last <= 12; last += 2) {
+        struct tvc *v = &p.end[1].vcs[0];
+
+        vc_limits_default(&l);
+        pair_init(&p, PAIR_NULL, &l);
+        say_open(DST, SRC, 10);
+        say_flow(10);
+        if (last == 12) {
+            say_data(10, 1);
+            say_flow(12);
+        }
+        TAP_IS(v->closeds == 0);
+        pair_say(&p.end[1],
+                 &(struct vc_msg){.kind = VC_MSG_DATA, .vci = 10, .flow = last, .flags = 1});
+        TAP_IS(v->closeds == 1 && v->readies == 0);
+        TAP_OK(strstr(v->why, "EOF") != NULL, "flow %u: %s", (unsigned)last, v->why);
+        pair_done(&p);
+    }
+}
+
 static void early_data_is_bounded(void)
 {
     vc_limits_default(&l);
@@ -417,6 +440,7 @@ static const struct tap_case cases[] = {
     {"our own circuits have limits", our_own_circuits_have_limits},
     {"duplicate circuits", duplicate_circuits},
     {"handshakes are bounded", handshakes_are_bounded},
+    {"handshakes that say nothing", handshakes_that_say_nothing},
     {"early data is bounded", early_data_is_bounded},
     {"a peer that ignores credit", a_peer_that_ignores_credit},
     {"flows are capped", flows_are_capped},

@@ -5,7 +5,7 @@
 
 int main(int argc, char **argv)
 {
-    struct tap_suite suites[9];
+    struct tap_suite suites[10];
     int r;
 
     suites[0] = vc_passive_suite;
@@ -17,6 +17,7 @@ int main(int argc, char **argv)
     suites[6] = vc_reentry_suite;
     suites[7] = vc_limit_suite;
     suites[8] = vc_relay_suite;
+    suites[9] = vc_map_suite;
     pair_setup();
     r = tap_main(argc, argv, suites, sizeof suites / sizeof suites[0]);
     pair_teardown();

@@ -13,5 +13,6 @@ extern const struct tap_suite vc_handshake_suite; /* handshakes that do not come
 extern const struct tap_suite vc_reentry_suite;   /* callbacks that call the engine */
 extern const struct tap_suite vc_limit_suite;     /* what a peer may not do */
 extern const struct tap_suite vc_relay_suite;     /* what relays use */
+extern const struct tap_suite vc_map_suite;       /* the table of numbers */
 
 #endif
