@@ -20,7 +20,7 @@
 #define INVOCATION_TEXT_KEEP (1024 * 1024) /* a larger buffer for text is given back */
 
 struct wspr_invocation {
-    struct list node; /* in server->invocations */
+    struct list node; /* in server->invocations, where those that are lost are the first */
     struct wspr_server *server;
     struct rpc_scall *call;
     const struct service_method *method;
@@ -146,11 +146,15 @@ void gateway_invocation_abort_all(struct wspr_server *server)
 
 void gateway_invocation_reap(struct wspr_server *server)
 {
-    LIST_FOREACH_SAFE (node, after, &server->invocations) {
-        struct wspr_invocation *inv = LIST_OBJECT(node, struct wspr_invocation, node);
+    struct list *first;
 
-        if (inv->lost)
-            inv_over(inv, WSPR_ECANCELED, NULL);
+    /* Each may end others from its gone: look anew after it. */
+    while ((first = server->invocations.next) != &server->invocations) {
+        struct wspr_invocation *inv = LIST_OBJECT(first, struct wspr_invocation, node);
+
+        if (!inv->lost)
+            return;
+        inv_over(inv, WSPR_ECANCELED, NULL);
     }
 }
 
@@ -452,6 +456,8 @@ int wspr_invocation_send(struct wspr_invocation *inv, const char *json, size_t l
     r = rpc_scall_end_item(inv->call, n == VOM_JSON_DONE);
     if (r < 0) {
         inv->lost = true;
+        list_remove(&inv->node);
+        list_push_front(&inv->server->invocations, &inv->node);
         loop_worker_later(inv->server->gw->worker, &inv->server->task);
         return WSPR_ECLOSED;
     }

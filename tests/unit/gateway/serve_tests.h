@@ -5,6 +5,6 @@
 #include "tap.h"
 
 extern const struct tap_suite serve_rules_suite, serve_end_suite, serve_limits_suite,
-    serve_stream_suite;
+    serve_plugin_suite, serve_stream_suite;
 
 #endif
