@@ -272,6 +272,38 @@ static void odd_texts(void)
     }
 }
 
+static void advertised_addresses(void)
+{
+    static const struct {
+        const char *bound, *advertise, *told; /* told NULL: it is none */
+    } cases[] = {
+        {"127.0.0.1:8000", NULL, "127.0.0.1:8000"},
+        {"127.0.0.1:8000", "", "127.0.0.1:8000"},
+        {"127.0.0.1:8000", "example:0", "example:8000"},
+        {"[::1]:8000", "[2001:db8::1]:0", "[2001:db8::1]:8000"},
+        {"127.0.0.1:8000", "example:65535", "example:65535"},
+        {"127.0.0.1:8000", "example:65536", NULL},
+        {"127.0.0.1:8000", "example:4294967297", NULL},
+        {"127.0.0.1:8000", "example:", NULL},
+        {"127.0.0.1:8000", "example:8x", NULL},
+        {"127.0.0.1:8000", ":80", NULL},
+        {"127.0.0.1:8000", "example", NULL},
+    };
+    char told[NAMING_ADDRESS_MAX + 1], host[NAMING_ADDRESS_MAX + 8];
+
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        int r = naming_address_advertised(cases[i].bound, cases[i].advertise, told, NULL);
+
+        TAP_OK(r == (cases[i].told != NULL ? 0 : WSPR_EINVAL), "case %zu: %d", i, r);
+        TAP_OK(r < 0 || strcmp(told, cases[i].told) == 0, "case %zu: %s", i, told);
+    }
+    memset(host, 'h', sizeof host);
+    memcpy(host + NAMING_ADDRESS_MAX - 2, ":80", 4);
+    TAP_IS(naming_address_advertised("h:1", host, told, NULL) == WSPR_ELIMIT);
+    TAP_IS(naming_address_advertised("h:1", host + 1, told, NULL) == 0);
+    TAP_IS(strcmp(told, host + 1) == 0);
+}
+
 static void parse_once(void *arg)
 {
     static const char *const bad[] = {"x", "x@y", "@2@tcp@h:1@@x@2@@", "@2@tcp@h:1@zz@1@2@@"};
@@ -299,6 +331,7 @@ static const struct tap_case cases[] = {
     {"reserved ids", reserved_ids},
     {"host and port", host_and_port},
     {"odd texts", odd_texts},
+    {"advertised addresses", advertised_addresses},
     {"errors survive lack of memory", errors_survive_lack_of_memory},
 };
 

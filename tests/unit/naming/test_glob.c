@@ -165,6 +165,8 @@ static void text_forms(void)
         TEXT_IS(&out, cases[i][1], cases[i][0]);
     }
     TAP_IS(naming_glob_parse(span_str("a//"), &g, NULL) == 0);
+    rest = naming_glob_skip(&g, 100);
+    TAP_IS(rest.len == 0 && rest.text.len == 0);
     rest = naming_glob_skip(&g, 1);
     naming_glob_format(&out, &rest);
     TEXT_IS(&out, "", "rest of a//");
