@@ -358,6 +358,7 @@ static int make_gateway(struct daemon *d, struct err *err)
                    .names_per_server = (uint32_t)d->settings.max_names,
                    .invocations = (uint32_t)d->settings.max_pending,
                    .out_total = (uint64_t)d->settings.max_output << 20,
+                   .in_total = (uint64_t)d->settings.max_input << 20,
                    .ping_period = d->settings.page_timeout / 6 * 5,
                    .read_timeout = d->settings.page_timeout},
     };

@@ -61,11 +61,13 @@ static const struct counter gateway_counters[] = {
     GATEWAY(err_call_bytes),
     GATEWAY(plugins_left_out),
     GATEWAY(err_output),
+    GATEWAY(err_input),
     GATEWAY(conns),
     GATEWAY(flows),
     GATEWAY(servers),
     GATEWAY(pending),
     GATEWAY(out_bytes),
+    GATEWAY(in_bytes),
 };
 
 #define RPC(member) COUNTER(rpc_stats, member)

@@ -50,7 +50,8 @@ static const struct config_option option_rows[] = {
      "what may wait to be sent to all pages; beyond it the one with most ends", 1, 1 << 20},
     {"max-input", CONFIG_INT, AT(max_input), "512", "MIB",
      "what may be kept of calls, both ways, that are not answered or not all\n"
-     "here yet; what passes it fails",
+     "here yet; what passes it fails; as much again of the messages of all\n"
+     "pages, beyond which the one with most ends",
      1, 1 << 20},
     {"page-timeout", CONFIG_DURATION, AT(page_timeout), "60s", "TIME",
      "a page that sends nothing for so long, not even answers to pings, is\n"

@@ -83,6 +83,7 @@ static void conn_closing(struct wspr_conn *c)
         loop_sock_abort(c->sock);
     c->sock = NULL;
     gateway_conn_count_output(c);
+    gateway_conn_count_input(c);
     loop_timer_start(&c->deadline, c->gw->limits.cancel_grace);
     gateway_conn_schedule(c);
 }
@@ -132,6 +133,7 @@ static void conn_task(void *arg)
     c->busy++;
     if (c->phase == CONN_CLOSING && !c->over) {
         c->over = true;
+        ws_dec_done(&c->dec); /* a page that is gone completes no message */
         gateway_server_abort_all(c);
         conn_cancel_flows(c);
         gateway_call_abort_all(c);
@@ -140,6 +142,7 @@ static void conn_task(void *arg)
     if (c->phase == CONN_OPEN)
         gateway_conn_deliver_kept(c);
     gateway_conn_update_input(c);
+    gateway_conn_count_input(c);
     if (c->gw->n_draining > 0)
         loop_worker_reap(c->gw->worker, &c->gw->drain_task);
     gateway_conn_leave(c);
@@ -166,6 +169,7 @@ static void conn_ping(void *arg)
         return;
     ws_enc_ping(&c->enc, loop_sock_out(c->sock), span_of(NULL, 0));
     ws_dec_tick(&c->dec);
+    gateway_conn_check_progress(c);
 }
 
 static void conn_deadline(void *arg)
@@ -223,6 +227,7 @@ void gateway_conn_update_input(struct wspr_conn *c)
 
     if (c->phase != CONN_OPEN || hold == loop_sock_paused(c->sock))
         return;
+    c->begun_before = 0;
     if (hold)
         loop_sock_pause(c->sock);
     else
@@ -277,6 +282,7 @@ static void conn_event(struct wspr_conn *c, const struct ws_event *ev)
 {
     switch (ev->kind) {
     case WS_EVENT_DATA:
+        c->begun_before = 0;
         gateway_conn_message(c, ev->payload);
         break;
     case WS_EVENT_PING:
@@ -319,6 +325,7 @@ static size_t conn_frames(struct wspr_conn *c, uint8_t *p, size_t len)
     }
     ws_dec_release(&c->dec);
     gateway_conn_update_input(c);
+    gateway_conn_count_input(c);
     return c->phase == CONN_OPEN ? used : len;
 }
 

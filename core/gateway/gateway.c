@@ -26,6 +26,7 @@ static const struct gateway_limits gateway_limits_default = {
     .out_soft = 256 * 1024,
     .out_hard = 64 * 1024 * 1024,
     .out_total = 512 * 1024 * 1024,
+    .in_total = 512 * 1024 * 1024,
     .signatures = 1024,
     .signature_bytes = 16 * 1024 * 1024,
     .servers_per_conn = 128,
@@ -57,6 +58,7 @@ static void limits_complete(struct gateway_limits *l)
     TAKE(out_soft);
     TAKE(out_hard);
     TAKE(out_total);
+    TAKE(in_total);
     TAKE(signatures);
     TAKE(signature_bytes);
     TAKE(servers_per_conn);
@@ -91,6 +93,7 @@ static void gateway_free(struct gateway *gw)
         return;
     loop_timer_stop(&gw->stop_timer);
     loop_task_cancel(&gw->relief);
+    loop_task_cancel(&gw->input_relief);
     loop_task_cancel(&gw->drain_task);
     gateway_plugin_unload_all(gw);
     free_spares(gw, spares_take);
@@ -299,6 +302,7 @@ int gateway_new(const struct gateway_opts *opts, struct gateway **ret_gw, struct
     loop_task_init(&gw->drain_task, gateway_drain, gw);
     loop_task_init(&gw->stop_task, gateway_stopped, gw);
     loop_task_init(&gw->relief, gateway_relieve, gw);
+    loop_task_init(&gw->input_relief, gateway_relieve_input, gw);
     loop_timer_init(&gw->stop_timer, gw->worker, gateway_give_up, gw);
     arena_init(&gw->scratch, (size_t)gw->limits.message_max * 2);
     arena_init(&gw->convert, (size_t)gw->limits.message_max * 4);

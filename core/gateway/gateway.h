@@ -37,6 +37,8 @@ struct gateway_limits {
     uint32_t out_soft;         /* bytes queued to a page from which senders are told to wait */
     uint32_t out_hard;         /* bytes queued to a page that end its connection */
     uint64_t out_total;        /* bytes that wait for all pages and end the one with most of them */
+    uint64_t in_total;         /* bytes kept of the messages of all pages that end the one with most
+                                  of them */
     uint32_t signatures;       /* signatures that one connection caches */
     uint32_t signature_bytes;  /* and their memory */
     uint32_t servers_per_conn; /* servers of one page */
@@ -52,7 +54,7 @@ struct gateway_limits {
     int64_t cancel_grace;      /* nanoseconds until an unfinished flow is its plugin's fault */
 };
 
-/* Counters only grow; `conns`, `flows`, `servers`, `pending` and `out_bytes` are gauges. */
+/* Counters only grow; `conns` to `pending`, `out_bytes` and `in_bytes` are gauges. */
 struct gateway_stats {
     uint64_t accepted, refused, upgraded, http_answers;
     uint64_t messages_in, frames_out;
@@ -64,8 +66,10 @@ struct gateway_stats {
     uint64_t err_server_limit, err_name_limit, err_invocation_limit, err_call_bytes;
     uint64_t plugins_left_out;
     uint64_t err_output; /* pages that were ended because of out_hard or out_total */
+    uint64_t err_input;  /* pages that were ended because of in_total */
     uint64_t conns, flows, servers, pending;
     uint64_t out_bytes; /* waits for all pages, or more: counted exactly beyond out_total only */
+    uint64_t in_bytes;  /* is kept of the messages of all pages; as exactly as that */
 };
 
 /* Browser extensions, and clients of this machine that are no browsers; see gateway/policy.h. */

@@ -85,6 +85,7 @@ struct gateway {
     void *stopped_arg;
     struct loop_task stop_task;
     struct loop_task relief; /* of gateway_relieve() */
+    struct loop_task input_relief;
     struct loop_timer stop_timer;
     struct list conns;
     struct rpc_listener *peers; /* NULL: nobody served yet */
@@ -162,6 +163,8 @@ struct wspr_conn {
     struct ws_enc enc;
     size_t out_counted;  /* of the queue and result_bytes, as they were counted last */
     size_t result_bytes; /* converted results of calls that have not ended yet */
+    size_t in_counted;   /* of what is kept of its messages, as it was counted last */
+    size_t begun_before; /* of a message, at the last ping; 0: another one, or we did not listen */
     bool close_sent;
     bool over; /* closing, and everybody was told */
     struct flow_table flows;
@@ -258,6 +261,13 @@ void gateway_conn_count_output(struct wspr_conn *c);
 void gateway_relieve(void *gw);
 /* Whether the end of the connection may wait until what is queued was sent. */
 bool gateway_conn_may_linger(struct wspr_conn *c);
+
+/* input.c */
+/* Something of its messages is kept, or is not any more. */
+void gateway_conn_count_input(struct wspr_conn *c);
+void gateway_relieve_input(void *gw);
+/* To be called with each ping: ends a page whose message does not get on. */
+void gateway_conn_check_progress(struct wspr_conn *c);
 
 /* message.c */
 void gateway_conn_message(struct wspr_conn *c, struct span payload);

@@ -140,6 +140,10 @@ void ws_dec_release(struct ws_dec *d);
 void ws_dec_tick(struct ws_dec *d);
 /* Memory held for the message that is being assembled. */
 size_t ws_dec_held(const struct ws_dec *d);
+/* Bytes that are here of the message that is being assembled; 0: none is. */
+size_t ws_dec_begun(const struct ws_dec *d);
+/* Gives back memory that is kept for the next message. */
+void ws_dec_trim(struct ws_dec *d);
 /* Whether a message or frame is incomplete. */
 bool ws_dec_is_busy(const struct ws_dec *d);
 

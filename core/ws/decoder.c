@@ -55,6 +55,16 @@ size_t ws_dec_held(const struct ws_dec *d)
     return d->message.cap;
 }
 
+size_t ws_dec_begun(const struct ws_dec *d)
+{
+    return d->drop ? 0 : d->message.len;
+}
+
+void ws_dec_trim(struct ws_dec *d)
+{
+    buf_release(&d->message); /* does nothing while there is something in it */
+}
+
 bool ws_dec_is_busy(const struct ws_dec *d)
 {
     return d->in_message || d->in_payload || d->head_len > 0;

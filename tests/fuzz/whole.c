@@ -109,6 +109,7 @@ static const struct gateway_limits limits = {
     .out_soft = 4096,
     .out_hard = 32768,
     .out_total = 49152,
+    .in_total = 16384,
     .signatures = 3,
     .servers_per_conn = 3,
     .names_per_server = 2,
@@ -183,7 +184,8 @@ static bool nothing_is_left(void)
     const struct gateway_stats *s = gateway_stats(whole.g.gateway);
 
     return s->conns == 0 && s->flows == 0 && s->servers == 0 && s->pending == 0 &&
-           s->out_bytes == 0 && whole.g.server->n_calls == 0 && whole.g.slow.running == 0;
+           s->out_bytes == 0 && s->in_bytes == 0 && whole.g.server->n_calls == 0 &&
+           whole.g.slow.running == 0;
 }
 
 static bool new_page_serves(void)

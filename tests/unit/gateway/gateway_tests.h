@@ -5,6 +5,6 @@
 #include "tap.h"
 
 extern const struct tap_suite dispatch_suite, delivery_suite, end_suite, calls_suite, callers_suite,
-    limits_suite, api_suite;
+    limits_suite, input_suite, api_suite;
 
 #endif

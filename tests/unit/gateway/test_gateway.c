@@ -6,8 +6,8 @@
 
 int main(int argc, char **argv)
 {
-    const struct tap_suite suites[] = {dispatch_suite, delivery_suite, end_suite, calls_suite,
-                                       callers_suite,  limits_suite,   api_suite};
+    const struct tap_suite suites[] = {dispatch_suite, delivery_suite, end_suite,   calls_suite,
+                                       callers_suite,  limits_suite,   input_suite, api_suite};
 
     return tap_main(argc, argv, suites, sizeof suites / sizeof suites[0]);
 }

@@ -144,11 +144,23 @@ static void memory_follows_the_bytes(void)
     ws_dec_init(&d, &opt);
     TAP_IS(ws_dec_next(&d, header, sizeof header, &used, &ev) == 0 && ws_dec_held(&d) == 0);
     TAP_IS(ws_dec_next(&d, rest, 1000, &used, &ev) == 0 && ws_dec_held(&d) < 5000);
-    TAP_IS(ws_dec_is_busy(&d));
+    TAP_IS(ws_dec_is_busy(&d) && ws_dec_begun(&d) == 1000);
+    ws_dec_trim(&d);
+    TAP_IS(ws_dec_begun(&d) == 1000);
     TAP_IS(ws_dec_next(&d, rest, 0xffffff - 1000, &used, &ev) == 1);
+    TAP_IS(ws_dec_begun(&d) == 0);
     TAP_IS(ev.payload.len == 0xffffff && ws_dec_held(&d) >= 0xffffff);
     /* The next call gives it back. */
     TAP_IS(ws_dec_next(&d, header, 1, &used, &ev) == 0 && ws_dec_held(&d) == 0);
+    /* A small one is kept for the next message, until it is asked for. */
+    header[1] = 3;
+    TAP_IS(ws_dec_next(&d, header + 1, 1, &used, &ev) == 0);
+    TAP_IS(ws_dec_next(&d, rest, 1, &used, &ev) == 0 && ws_dec_begun(&d) == 1);
+    TAP_IS(ws_dec_next(&d, rest, 2, &used, &ev) == 1);
+    ws_dec_release(&d);
+    TAP_IS(ws_dec_held(&d) > 0 && ws_dec_begun(&d) == 0);
+    ws_dec_trim(&d);
+    TAP_IS(ws_dec_held(&d) == 0);
     ws_dec_done(&d);
     free(rest);
 }
