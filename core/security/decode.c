@@ -16,7 +16,7 @@
 struct decode {
     struct arena *a;
     unsigned flags;
-    size_t n_certs, n_caveats;
+    size_t n_certs, n_caveats, n_listed;
     size_t bytes;             /* that are signed */
     struct security_key *key; /* of the member before, borrowed: most likely the next one's too */
 };
@@ -69,6 +69,7 @@ static int decode_certificates(struct decode *d, const struct vom_value *v,
     struct vom_value list = vom_value_at(v, SECURITY_CHAIN_CERTS);
     size_t n = vom_value_len(&list);
     struct security_certificate *certs;
+    struct security_identity *id;
     int ret = 0;
 
     if (n == 0)
@@ -86,7 +87,17 @@ static int decode_certificates(struct decode *d, const struct vom_value *v,
     }
     if (ret >= 0)
         ret = security_chain_verify(certs, n, e);
-    return ret < 0 ? ret : security_chain_create(certs, n, ret_id, e);
+    if (ret >= 0)
+        ret = security_chain_create(certs, n, &id, e);
+    if (ret < 0)
+        return ret;
+    d->n_listed += id->n_listed;
+    if (d->n_listed > SECURITY_LISTED_MAX) {
+        security_identity_unref(id);
+        return too_large(e);
+    }
+    *ret_id = id;
+    return 0;
 }
 
 static int decode_chain(struct decode *d, const struct vom_value *v,

@@ -31,6 +31,10 @@ static int discharge_create(struct span id, const struct security_caveat *caveat
         security_discharge_unref(d);
         return security_fail(e, WSPR_ENOMEM);
     }
+    if (security_rules_listed(d->rules, n) > SECURITY_LISTED_MAX) {
+        security_discharge_unref(d);
+        return err_set(e, WSPR_ELIMIT, "too many methods or patterns in the caveats");
+    }
     *ret_discharge = d;
     return 0;
 }

@@ -11,7 +11,8 @@
 #include "security/internal.h"
 #include "security/trust.h"
 
-/* The worst that the encoded form can ask for: lists of empty strings in caveats. */
+/* The worst that the encoded form can ask for: lists of empty strings in caveats, while they are
+ * counted. */
 #define IDENTITY_MEM_MAX (32 * (size_t)SECURITY_IDENTITY_MAX)
 
 /* The key that all placeholders share. spec: security 14 */
@@ -95,6 +96,9 @@ static int fill_chain(struct security_identity *id, const struct security_certif
     for (size_t i = 0; i < n; i++) {
         if (copy_certificate(&id->mem, &copy[i], &certs[i]) < 0)
             return WSPR_ENOMEM;
+        id->n_listed += security_rules_listed(copy[i].rules, copy[i].n_caveats);
+        if (id->n_listed > SECURITY_LISTED_MAX)
+            return WSPR_ELIMIT;
     }
     id->certs = copy;
     id->n_certs = n;
@@ -107,15 +111,17 @@ int security_chain_create(const struct security_certificate *certs, size_t n,
 {
     struct security_identity *id;
     size_t caveats = 0;
+    int r;
 
     for (size_t i = 0; i < n; i++)
         caveats += certs[i].n_caveats;
     if (n > SECURITY_CERTS_MAX || caveats > SECURITY_CAVEATS_MAX)
         return err_set(e, WSPR_ELIMIT, "identity is too large");
     id = create(SECURITY_CHAIN);
-    if (id == NULL || fill_chain(id, certs, n) < 0) {
+    r = id != NULL ? fill_chain(id, certs, n) : WSPR_ENOMEM;
+    if (r < 0) {
         security_identity_unref(id);
-        return security_fail(e, WSPR_ENOMEM);
+        return r == WSPR_ELIMIT ? err_set(e, r, "identity is too large") : security_fail(e, r);
     }
     *ret_id = id;
     return 0;

@@ -29,6 +29,7 @@ struct vom_value;
 #define SECURITY_IDENTITY_MAX 131072u /* bytes of the encoded form */
 #define SECURITY_CERTS_MAX    128u    /* certificates, all chains of a set together */
 #define SECURITY_CAVEATS_MAX  1024u   /* caveats of an identity or discharge */
+#define SECURITY_LISTED_MAX   1024u   /* methods and patterns in these: each call looks at all */
 #define SECURITY_SET_DEPTH    8u      /* sets in sets */
 
 /* Decode flag: accept placeholder identities, which anybody can claim. For tests only. */

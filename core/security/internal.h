@@ -43,6 +43,7 @@ struct security_identity {
     struct span name;                         /* chain: joined; placeholder */
     const struct security_certificate *certs; /* chain */
     size_t n_certs;                           /* of all members of a set together */
+    size_t n_listed;                          /* chain: entries of lists in its caveats */
     struct security_identity **members;       /* set; a reference each */
     size_t n_members;
 };
@@ -123,6 +124,8 @@ struct security_rule {
 /* Decodes the rules of n caveats into the arena. Undecodable ones are no error. WSPR_ENOMEM. */
 int security_rules_parse(struct arena *a, const struct security_caveat *caveats, size_t n,
                          const struct security_rule **ret_rules);
+/* How many entries the lists of methods and patterns have together. */
+size_t security_rules_listed(const struct security_rule *rules, size_t n);
 /* All n caveats pass in the context; else the first denial. */
 int security_rules_check(const struct security_caveat *caveats, const struct security_rule *rules,
                          size_t n, const struct security_context *c, struct err *e);

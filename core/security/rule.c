@@ -179,6 +179,17 @@ int security_rules_parse(struct arena *a, const struct security_caveat *caveats,
     return r;
 }
 
+size_t security_rules_listed(const struct security_rule *rules, size_t n)
+{
+    size_t sum = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        if (rules[i].kind == SECURITY_RULE_METHODS || rules[i].kind == SECURITY_RULE_PEERS)
+            sum += rules[i].n;
+    }
+    return sum;
+}
+
 struct security_instant security_instant_of_ns(int64_t ns)
 {
     struct security_instant t = {ns / 1000000000, (int32_t)(ns % 1000000000)};

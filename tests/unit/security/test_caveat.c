@@ -334,7 +334,8 @@ static void circles_end(void)
     struct security_identity *id = NULL, *rest;
     struct security_discharge *d = NULL;
     struct security_context c = context_at(1000 * SECOND);
-    struct buf anything = BUF_INIT(1000), caveat = BUF_INIT(1000);
+    struct buf anything = BUF_INIT(1000), caveat = BUF_INIT(1000), lists = BUF_INIT(10000);
+    struct span many[SECURITY_LISTED_MAX + 1];
     struct security_blessing b = {.name = span_str("x"), .now = c.now, .duration = SECOND};
     struct security_caveat own;
     struct err e = ERR_INIT;
@@ -344,6 +345,14 @@ static void circles_end(void)
     security_caveat_methods(&anything, NULL, 0);
     TAP_IS(security_third_party_make(&caveat, security_identity_key(security_private_public(third)),
                                      span_str("there"), buf_span(&anything), &e) == 0);
+    /* Lists in a discharge are looked at as often as those in an identity. */
+    for (size_t i = 0; i <= SECURITY_LISTED_MAX; i++)
+        many[i] = span_str("");
+    security_caveat_methods(&lists, many, SECURITY_LISTED_MAX + 1);
+    own = (struct security_caveat){span_str("*"), buf_span(&lists)};
+    TAP_IS(security_discharge_mint(third, buf_span(&caveat), &c, SECOND, &own, 1, &d, &e) ==
+           WSPR_ELIMIT);
+    buf_done(&lists);
     own = (struct security_caveat){span_str("*"), buf_span(&caveat)};
     TAP_IS(security_discharge_mint(third, buf_span(&caveat), &c, SECOND, &own, 1, &d, &e) == 0);
     b.caveats = &own;

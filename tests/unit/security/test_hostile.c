@@ -199,6 +199,68 @@ static void the_same_bytes_often(void)
     err_done(&e);
 }
 
+/* A blessing of somebody's own for that key, with a list of so many entries in a caveat. */
+static int bless_listing(const struct security_private *by, size_t n, bool methods,
+                         struct security_identity **ret_id)
+{
+    struct security_blessing how = {.name = span_str("x"),
+                                    .now = world_time("2014-07-31T12:00:00Z"),
+                                    .duration = INT64_MAX,
+                                    .n_caveats = 1};
+    struct security_caveat caveat = {.service = span_str("*")};
+    struct span *list = calloc(n, sizeof *list);
+    struct buf b = BUF_INIT(SECURITY_IDENTITY_MAX);
+    struct err e = ERR_INIT;
+    int r;
+
+    for (size_t i = 0; i < n; i++)
+        list[i] = span_str("");
+    r = methods ? security_caveat_methods(&b, list, n) : security_caveat_peers(&b, list, n);
+    TAP_IS(r >= 0);
+    caveat.bytes = buf_span(&b);
+    how.caveats = &caveat;
+    r = security_private_bless(by, security_identity_key(security_private_public(by)), &how, ret_id,
+                               &e);
+    TAP_OK(r == 0 || strcmp(err_text(&e), "identity is too large") == 0, "%s", err_text(&e));
+    err_done(&e);
+    buf_done(&b);
+    free(list);
+    return r;
+}
+
+/*
+ * Each call looks at all entries of the lists in the caller's caveats, which need not be more than
+ * a byte long: they are counted, in a chain, in all members of a set and in a discharge.
+ */
+static void long_lists(void)
+{
+    struct security_private *alice = world_private("self-alice");
+    struct security_identity *ids[2], *set = NULL, *decoded = NULL;
+    struct buf b = BUF_INIT(SECURITY_IDENTITY_MAX);
+    struct err e = ERR_INIT;
+    int r;
+
+    TAP_IS(bless_listing(alice, SECURITY_LISTED_MAX + 1, false, &ids[0]) == WSPR_ELIMIT);
+    TAP_IS(bless_listing(alice, SECURITY_LISTED_MAX + 1, true, &ids[0]) == WSPR_ELIMIT);
+    for (size_t n = 0; n < 2; n++) { /* half of what may be, and one more */
+        TAP_IS(bless_listing(alice, SECURITY_LISTED_MAX / 2, false, &ids[0]) == 0);
+        TAP_IS(bless_listing(alice, SECURITY_LISTED_MAX / 2 + n, true, &ids[1]) == 0);
+        TAP_IS(security_identity_set(ids, 2, &set, NULL) == 0);
+        buf_reset(&b);
+        TAP_IS(security_identity_encode(&b, set) == 0);
+        r = security_identity_decode(buf_span(&b), 0, &decoded, &e);
+        TAP_OK(r == (n == 0 ? 0 : WSPR_ELIMIT), "%d, %s", r, err_text(&e));
+        if (r == 0)
+            security_identity_unref(decoded);
+        security_identity_unref(set);
+        security_identity_unref(ids[0]);
+        security_identity_unref(ids[1]);
+    }
+    err_done(&e);
+    buf_done(&b);
+    security_private_unref(alice);
+}
+
 /* Values that contain themselves end in an error, as an identity and as a caveat. */
 static void circles(void)
 {
@@ -472,6 +534,7 @@ static const struct tap_case cases[] = {
     {"altered bytes", altered_bytes},
     {"other encodings", other_encodings},
     {"the same bytes often", the_same_bytes_often},
+    {"long lists in caveats", long_lists},
     {"circles", circles},
     {"out of memory", out_of_memory},
     {"authorizing allocates nothing", authorizing_allocates_nothing},
