@@ -144,10 +144,9 @@ void gateway_flow_cancel(struct wspr_flow *f)
     gateway_flow_leave(f);
 }
 
-void gateway_flow_break(struct wspr_flow *f, int code, const char *text)
+/* Says what the page can make use of. */
+static void flow_say_failed(struct wspr_flow *f, int code, const char *text)
 {
-    if (f->cancelled || f->finished)
-        return;
     f->conn->gw->stats.flows_failed++;
     /* Old pages cannot take an error on a flow of ours (spec: websocket 12). */
     if (f->key.opener == FLOW_PAGE)
@@ -156,7 +155,21 @@ void gateway_flow_break(struct wspr_flow *f, int code, const char *text)
         gateway_invocation_end_pipe(f);
     if (f->key.opener == FLOW_HOST && (f->conn->extras & CONN_EXTRA_CANCEL) != 0)
         gateway_conn_send_frame(f->conn, f->key.id, WSPR_RESPONSE_CANCEL, span_str("null"));
+}
+
+void gateway_flow_break(struct wspr_flow *f, int code, const char *text)
+{
+    if (f->cancelled || f->finished)
+        return;
+    flow_say_failed(f, code, text);
     gateway_flow_cancel(f);
+}
+
+void gateway_flow_fail(struct wspr_flow *f, int code)
+{
+    if (!f->cancelled && !f->finished)
+        flow_say_failed(f, code, err_code_text(code));
+    gateway_flow_end(f);
 }
 
 /* ---- delivery ---- */
@@ -173,7 +186,7 @@ static bool flow_give(struct wspr_flow *f, const struct wspr_msg *msg)
     if (f->finished || f->cancelled)
         return true;
     if (r < 0)
-        wspr_flow_fail(f, r, err_code_text(r));
+        gateway_flow_fail(f, r);
     return r != WSPR_AGAIN;
 }
 

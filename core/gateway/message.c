@@ -57,7 +57,7 @@ static void handled(struct wspr_flow *f, const struct gateway_claim *claim, int 
     if (r < 0 && f->host != claim->host)
         gateway_flow_break(f, r, err_code_text(r)); /* its owner does not know */
     else if (r < 0 && !f->finished)
-        wspr_flow_fail(f, r, err_code_text(r));
+        gateway_flow_fail(f, r);
     else if (r == WSPR_DONE && !f->finished && (claim->claim.flags & 3) != WSPR_USES)
         gateway_flow_end(f);
     else if (r == WSPR_PENDING && !f->finished && (claim->claim.flags & WSPR_BARRIER) != 0)

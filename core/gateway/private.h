@@ -282,6 +282,8 @@ void gateway_flow_cancel(struct wspr_flow *f);
 /* The same behind an error frame: for failures that its plugin does not know of. */
 void gateway_flow_break(struct wspr_flow *f, int code, const char *text);
 void gateway_flow_end(struct wspr_flow *f);
+/* Its plugin is done with it by a code: an error frame, or the end of what the page was sent. */
+void gateway_flow_fail(struct wspr_flow *f, int code);
 /* Hands a message to the flow's owner, behind those that are kept. Not from inside a plugin. */
 void gateway_flow_deliver(struct wspr_flow *f, const struct wspr_msg *msg);
 /* Delivers to all flows that were resumed. */

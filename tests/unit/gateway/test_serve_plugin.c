@@ -16,13 +16,19 @@ static struct {
     struct wspr_host *host;
     struct wspr_invocation *open[4];
     unsigned n_open, n_gone;
+    bool piped; /* each has a flow of the page, whose messages are refused */
 } twins;
 
 static int twins_invoke(void *arg, struct wspr_invocation *inv,
                         const struct wspr_invocation_info *info)
 {
+    struct wspr_flow *flow;
+
     if (twins.n_open == sizeof twins.open / sizeof twins.open[0])
         return WSPR_ELIMIT;
+    if (twins.piped && (wspr_flow_open(twins.host, wspr_invocation_conn(inv), inv, &flow) < 0 ||
+                        wspr_invocation_pipe(inv, flow) < 0))
+        return WSPR_EINTERNAL;
     twins.open[twins.n_open++] = inv;
     return 0;
 }
@@ -65,6 +71,16 @@ static int twins_handle(void *ctx, struct wspr_flow *flow, const struct wspr_msg
     return WSPR_PENDING;
 }
 
+static int twins_refuse(void *ctx, struct wspr_flow *flow, const struct wspr_msg *msg)
+{
+    return WSPR_EBADARG;
+}
+
+static int twins_deliver(void *ctx, struct wspr_flow *flow, const struct wspr_msg *msg)
+{
+    return wspr_flow_deliver(flow, msg);
+}
+
 static int twins_load(struct wspr_host *host, void **ret_ctx)
 {
     twins.host = host;
@@ -74,13 +90,16 @@ static int twins_load(struct wspr_host *host, void **ret_ctx)
 
 static const struct wspr_claim twins_claims[] = {
     {1, WSPR_ONE_SHOT, "twins", twins_handle},
+    {2, WSPR_USES | WSPR_OWN, "deliver", twins_deliver},
+    {3, WSPR_USES | WSPR_OWN, "refuse", twins_refuse},
 };
 
 static const struct wspr_plugin twins_plugin = {
     WSPR_PLUGIN_HEAD("twins", "1.0"),
     .claims = twins_claims,
-    .n_claims = 1,
+    .n_claims = sizeof twins_claims / sizeof twins_claims[0],
     .load = twins_load,
+    .flow_data = twins_refuse,
 };
 
 static bool all_came(void *arg)
@@ -139,8 +158,50 @@ static void test_ends_the_others(void)
     ends_the_others(4);
 }
 
+/*
+ * A plugin refuses a message for a call that the page answers, by a code. The page sees the end of
+ * the caller's items, and that the call is over if it asked for that; never an error.
+ */
+static void refuses(unsigned type, bool told)
+{
+    struct gw_opts opts = {.service = true, .plugins = {&twins_plugin}};
+    const struct rpc_call_opts how = {.n_results = RPC_ANY_RESULTS, .streaming = true};
+    unsigned n = 1;
+    struct tcall call;
+
+    memset(&twins, 0, sizeof twins);
+    twins.piped = true;
+    gw_init(&serving.g, &opts);
+    page_open_at(a, &serving.g, told ? "/ws?extras=cancel" : "/ws", NULL, true);
+    page_open(&serving.b, &serving.g, NULL, true);
+    page_message(a, 1, 1, "");
+    page_expect_reply(a, 1, 0, "true");
+    serving_native(&call, "", "Flow", NULL, 0, &how);
+    TAP_IS(gw_until(&serving.g, all_came, &n, GW_TIMEOUT_MS));
+    page_message(a, 0, type, "1");
+    serving_expect_end(0);
+    if (told)
+        page_expect_reply(a, 0, WSPR_RESPONSE_CANCEL, "null");
+    page_message(a, 0, type, "2");
+    page_expect_silence(a);
+    TAP_IS(serving_stats()->flows_failed == 1 && serving_stats()->flows == 0);
+    if (twins.n_open == 1)
+        wspr_invocation_fail(twins.open[0], WSPR_EABORTED, "that is all");
+    serving_native_done(&call);
+    tcall_done(&call);
+    serving_end();
+}
+
+static void test_refuses(void)
+{
+    refuses(2, false);
+    refuses(2, true);
+    refuses(3, false);
+}
+
 static const struct tap_case cases[] = {
     {"the end of a call ends others", test_ends_the_others},
+    {"a message for a call is refused", test_refuses},
 };
 
 const struct tap_suite serve_plugin_suite = TAP_SUITE("serve-plugin", cases);
