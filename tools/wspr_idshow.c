@@ -11,6 +11,7 @@
 #include "security/identity.h"
 #include "security/trust.h"
 #include "security/types.h"
+#include "vom/convert.h"
 #include "vom/dec.h"
 #include "vom/json_out.h"
 #include "vom/wiretypes.h"
@@ -125,11 +126,19 @@ static void put_instant(struct buf *out, const struct vom_value *expiry, size_t 
     cli_time_text(out, t.sec * CLOCK_S + t.nsec);
 }
 
+/* Whether the value has the name of this type and can be read as one: anybody may use the name. */
+static bool reads_as(struct arena *a, const struct vom_value *v, const struct vom_type *type,
+                     struct vom_value *ret_as)
+{
+    return span_equal(v->type->name, type->name) &&
+           vom_convert(a, v, type, NULL, ret_as, NULL) >= 0;
+}
+
 /* What a caveat says, for people: "until 2027-01-01T00:00:00Z", "methods [\"Get\"]". */
 static void put_caveat(struct buf *out, const struct security_caveat *caveat)
 {
     struct arena a = ARENA_INIT(TEXT_MAX);
-    struct vom_value v;
+    struct vom_value v, as;
 
     if (vom_decode(caveat->bytes, NULL, &a, &v, NULL, NULL) < 0) {
         buf_append_str(out, "something that cannot be decoded");
@@ -139,17 +148,14 @@ static void put_caveat(struct buf *out, const struct security_caveat *caveat)
     v = vom_value_deref(v);
     if (v.type == NULL) {
         buf_append_str(out, "nothing");
-    } else if (span_equal(v.type->name, security_type_expiry.name) &&
-               vom_value_len(&v) > SECURITY_EXPIRY_EXPIRES) {
+    } else if (reads_as(&a, &v, &security_type_expiry, &as)) {
         buf_append_str(out, "from ");
-        put_instant(out, &v, SECURITY_EXPIRY_ISSUED);
+        put_instant(out, &as, SECURITY_EXPIRY_ISSUED);
         buf_append_str(out, " until ");
-        put_instant(out, &v, SECURITY_EXPIRY_EXPIRES);
-    } else if (span_equal(v.type->name, security_type_third_party.name)) {
-        struct vom_value at = vom_value_field(&v, "ThirdPartyLocation");
-
+        put_instant(out, &as, SECURITY_EXPIRY_EXPIRES);
+    } else if (reads_as(&a, &v, &security_type_third_party, &as)) {
         buf_append_str(out, "needs a discharge from ");
-        json_quote(out, at.type != NULL ? at.s : span_str(""));
+        json_quote(out, vom_value_at(&as, SECURITY_THIRD_LOCATION).s);
     } else {
         if (span_equal(v.type->name, security_type_methods.name))
             buf_append_str(out, "methods ");

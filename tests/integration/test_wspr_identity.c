@@ -5,8 +5,13 @@
 
 #include "cli_rig.h"
 #include "rig.h"
+#include "security/idfile.h"
+#include "security/identity.h"
+#include "security/types.h"
 #include "tap.h"
 #include "vectors.h"
+#include "vom/enc.h"
+#include "vom/wiretypes.h"
 
 /* A path in the folder of the test; four of them are good at a time. */
 static const char *file(const char *name)
@@ -217,10 +222,74 @@ static void recorded_faults(void)
     tap_note("identity.json: %zu invalid_identities", n);
 }
 
+/* ---- caveats ---- */
+
+/* An identity with this caveat, in a file. */
+static bool write_with_caveat(const char *path, const struct vom_value *v)
+{
+    struct security_private *blesser = NULL;
+    struct security_identity *id = NULL;
+    struct buf bytes = BUF_INIT(65536), text = BUF_INIT(65536);
+    struct security_caveat caveat = {.service = span_str("*")};
+    struct security_blessing b = {
+        .name = span_str("one"), .duration = 1, .caveats = &caveat, .n_caveats = 1};
+    bool ok = vom_encode(&bytes, v, NULL) >= 0 &&
+              security_private_new(span_str("home"), &blesser, NULL) >= 0;
+
+    caveat.bytes = buf_span(&bytes);
+    ok = ok &&
+         security_private_bless(blesser, security_identity_key(security_private_public(blesser)),
+                                &b, &id, NULL) >= 0;
+    ok = ok && security_idfile_print_public(&text, id) >= 0;
+    buf_u8(&text, 0);
+    ok = ok && buf_error(&text) == 0 && write_text(path, (const char *)buf_data(&text));
+    security_identity_unref(id);
+    security_private_unref(blesser);
+    buf_done(&bytes);
+    buf_done(&text);
+    return ok;
+}
+
+static void says(const struct vom_value *caveat, const char *text)
+{
+    const char *path = file("caveat.id");
+    struct tool t;
+
+    TAP_IS(write_with_caveat(path, caveat));
+    TAP_IS(RUN(&t, "", "identity", "print", "--long", path) == 0);
+    TAP_OK(strstr(tool_out(&t), text) != NULL, "no %s in %s%s", text, tool_out(&t), tool_err(&t));
+    tool_done(&t);
+}
+
+/* Whoever blesses writes what he likes, under the names of the caveats that everybody knows too. */
+static void caveats(void)
+{
+    static const struct vom_type words =
+        VOM_TYPE_SLICE("veyron/security/caveat.Expiry", &vom_type_string);
+    static const struct vom_type number =
+        VOM_TYPE_NAMED(VOM_KIND_UINT64, "veyron/security/caveat.publicKeyCaveat");
+    struct arena a = ARENA_INIT(65536);
+    struct vom_value v, at;
+
+    TAP_IS(vom_value_new_struct(&a, &security_type_expiry, &v) == 0);
+    TAP_IS(vom_time_new(&a, INT64_MAX / 4, 0, &at) == 0);
+    vom_value_set(&v, SECURITY_EXPIRY_EXPIRES, at);
+    says(&v, " until 2305843009213693951 s from 1970\n");
+    TAP_IS(vom_time_new(&a, 1, 500000000, &at) == 0);
+    vom_value_set(&v, SECURITY_EXPIRY_ISSUED, at);
+    says(&v, "from 1970-01-01T00:00:01");
+    TAP_IS(vom_value_new_list(&a, &words, 2, &v) == 0);
+    vom_value_set(&v, 0, vom_value_str("never"));
+    says(&v, "veyron/security/caveat.Expiry [\"never\", \"\"]\n");
+    says(&(struct vom_value){.type = &number, .u = 7},
+         "veyron/security/caveat.publicKeyCaveat 7\n");
+    arena_done(&a);
+}
+
 static const struct tap_case cases[] = {
     {"generate and print", generate_and_print}, {"bless and verify", bless_and_verify},
     {"public identities", public_identities},   {"recorded identities", recorded_identities},
-    {"recorded faults", recorded_faults},
+    {"recorded faults", recorded_faults},       {"caveats", caveats},
 };
 
 const struct tap_suite cli_identity_suite = TAP_SUITE("identity", cases);
