@@ -41,7 +41,7 @@ struct call {
     struct cli_input *input; /* NULL: nothing is sent */
     struct arena scratch;
     struct buf text;    /* of one item or result */
-    struct buf results; /* for --json: the list */
+    struct buf results; /* the list, in JSON */
     struct err err;     /* of the call, or the last result */
     struct buf bad;     /* what is wrong with the input */
     bool reached, done;
@@ -282,8 +282,7 @@ static int on_result(void *arg, struct rpc_call *rpc, uint32_t i, uint32_t n,
     r = value_text(c, v, err);
     if (r < 0)
         return r;
-    if (c->results.len > 0)
-        buf_append_str(&c->results, ", ");
+    buf_append_str(&c->results, c->results.len > 0 ? ", " : "[");
     buf_append_span(&c->results, buf_span(&c->text));
     return buf_error(&c->results);
 }
@@ -298,23 +297,23 @@ static void on_done(void *arg, struct rpc_call *rpc, const struct err *err)
     c->done = true;
 }
 
-static void print_results(struct call *c)
+static int print_results(struct call *c)
 {
     struct cli *cli = c->cli;
     struct json_reader r;
-    struct buf list = BUF_INIT(TEXT_MAX);
 
-    buf_u8(&list, '[');
-    buf_append_span(&list, buf_span(&c->results));
-    buf_u8(&list, ']');
+    buf_append_str(&c->results, c->results.len > 0 ? "]" : "[]");
+    if (buf_error(&c->results) < 0)
+        return cli_fail(cli, CLI_LOCAL, "cannot keep the results: %s",
+                        err_code_text(buf_error(&c->results)));
     if (cli->opts.json) {
         bool items = c->method->streaming;
 
         cli_put(cli, span_str(items ? "{\"results\": " : ""));
-        cli_put(cli, buf_span(&list));
+        cli_put(cli, buf_span(&c->results));
         cli_put(cli, span_str(items ? "}\n" : "\n"));
     } else {
-        json_reader_at(&r, buf_span(&list));
+        json_reader_at(&r, buf_span(&c->results));
         json_reader_enter_array(&r);
         for (size_t i = 0; json_reader_element(&r) > 0; i++) {
             struct span name = i < c->method->n_out ? c->method->out[i].name : span_str("");
@@ -329,7 +328,7 @@ static void print_results(struct call *c)
             cli_put(cli, span_str("\n"));
         }
     }
-    buf_done(&list);
+    return cli_flush(cli);
 }
 
 /* ---- what goes out ---- */
@@ -467,8 +466,7 @@ static int finish(struct call *c)
         return cli_fail(c->cli, CLI_USAGE, "%.*s", SPAN_ARG(buf_span(&c->bad)));
     if (c->err.code != 0)
         return cli_fail_err(c->cli, cli_status_of(&c->err, c->reached), &c->err, NULL);
-    print_results(c);
-    return cli_flush(c->cli);
+    return print_results(c);
 }
 
 static int run_call(struct cli *cli, const struct cli_args *args)
