@@ -272,7 +272,7 @@ static void many_names(void)
 static void shares(void)
 {
     struct rpc_share *share = rpc_share_new();
-    struct rpc_publisher *p[3];
+    struct rpc_publisher *p[4];
     struct world w;
     unsigned done = 0;
 
@@ -282,7 +282,6 @@ static void shares(void)
         p[i] = rpc_publisher_new(w.s.rt, NULL, i < 2 ? share : NULL);
         TAP_IS(rpc_publisher_add_server(p[i], span_str("/h:1//")) == 0);
     }
-    rpc_share_unref(share);
     for (unsigned i = 0; i < 200; i++) {
         char name[512];
 
@@ -298,6 +297,14 @@ static void shares(void)
         rpc_publisher_stop(p[i], 0, count_up, &done);
     loop_worker_skip(w.c.w, CLOCK_S);
     TAP_OK(raw_until(w.c.w, is_three, &done, 5000), "they do not stop");
+    /* Turns that were given up are free again. */
+    p[3] = rpc_publisher_new(w.s.rt, NULL, share);
+    rpc_share_unref(share);
+    TAP_IS(rpc_publisher_add_server(p[3], span_str("/h:2//")) == 0);
+    TAP_IS(rpc_publisher_add_name(p[3], span_str("later")) == 0);
+    TAP_OK(raw_until(w.c.w, is_settled, p[3], 5000), "turns are lost");
+    found(&w, "later", "/h:2//");
+    rpc_publisher_stop(p[3], 0, NULL, NULL);
     world_done(&w);
 }
 
