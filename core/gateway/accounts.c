@@ -16,11 +16,13 @@
 #include "gateway/accounts_private.h"
 #include "security/identity.h"
 #include "security/idfile.h"
+#include "ws/origin.h"
 
 #define POLL_PERIOD (2 * CLOCK_S)
 #define GATHER      (100 * CLOCK_MS)
 #define QUEUE_MAX   1024
 #define OWN_MAX     (ACCOUNTS_MAX / 2) /* accounts up to which strangers may add theirs */
+#define OWN_SITE    64                 /* origins of one site up to which its others may */
 
 /* One association. */
 struct account_job {
@@ -77,6 +79,42 @@ static struct account_job *job_new(const struct accounts_change *c)
 }
 
 /*
+ * The last two labels of a name: who has it has all names below it. The whole of an address. That
+ * co.example is many people's is known to lists alone; they share.
+ */
+static struct span site_of(struct span origin)
+{
+    struct ws_origin o;
+    struct span host;
+    const uint8_t *at;
+    unsigned dots = 0;
+
+    if (ws_origin_parse(origin, &o) < 0)
+        return origin;
+    host = o.host;
+    if (host.len > 0 && host.p[host.len - 1] == '.')
+        host.len--;
+    if (o.ipv6 || host.len == 0 || (host.p[host.len - 1] >= '0' && host.p[host.len - 1] <= '9'))
+        return host;
+    for (at = host.p + host.len; at > host.p; at--) {
+        if (at[-1] == '.' && ++dots == 2)
+            break;
+    }
+    return span_of(at, (size_t)(host.p + host.len - at));
+}
+
+/* Whoever has a site has as many origins as he likes: all accounts are not to be theirs. */
+static bool site_is_full(const struct account_state *s, struct span origin)
+{
+    struct span site = site_of(origin);
+    unsigned n = 0;
+
+    for (size_t i = 0; i < account_state_origins(s); i++)
+        n += span_equal(site_of(account_state_origin(s, i)->origin), site);
+    return n >= OWN_SITE;
+}
+
+/*
  * Whether an origin that speaks for itself may give this account an identity: it is the origin's
  * own, or it is new and the origin has no other.
  */
@@ -88,6 +126,8 @@ static int check_own(const struct account_state *s, const struct account_job *j,
     if (account_state_find(s, j->account) == NULL) {
         if (account_state_accounts(s) >= OWN_MAX)
             return err_set(err, WSPR_ELIMIT, "there are too many accounts");
+        if (own == NULL && site_is_full(s, j->origin))
+            return err_set(err, WSPR_ELIMIT, "there are too many accounts of this site");
         if (own == NULL || is_own || account_state_find(s, own->account) == NULL)
             return 0;
         return err_set(err, WSPR_ENOTAUTH, "this origin has another account");

@@ -82,6 +82,53 @@ static void recorded_associations(void)
 
 /* ---- who may ---- */
 
+/* The origins of one site do not get all accounts that there are, and others are not kept out. */
+static void shares_of_sites(void)
+{
+    static const char *const others[] = {"http://other.example", "http://app.example.net",
+                                         "http://[2001:db8::1]", "http://10.0.7.1"};
+    static struct page pages[65];
+    struct page local;
+    char text[80];
+    size_t i;
+
+    id_begin();
+    for (i = 0; i < 65; i++) {
+        snprintf(text, sizeof text, "http%s://%s%zu.app.example%s", i % 3 > 0 ? "s" : "",
+                 i % 2 > 0 ? "x." : "y", i, i % 5 > 0 ? "" : ":81");
+        id_open_page(&pages[i], text);
+        if (i == 64)
+            break;
+        id_associate(&pages[i], 1, text, id_gw.ids.friend, text);
+    }
+    for (i = 0; i < 64; i++)
+        page_expect_reply(&pages[i], 1, 0, "null");
+    id_associate(&pages[64], 1, text, id_gw.ids.friend, text);
+    page_expect_error(&pages[64], 1, INTERNAL, "there are too many accounts of this site");
+    /* One that is there may still change its own. */
+    snprintf(text, sizeof text, "https://x.1.app.example");
+    id_associate(&pages[1], 3, text, id_gw.ids.friend, text);
+    page_expect_reply(&pages[1], 3, 0, "null");
+    for (i = 0; i < 65; i++)
+        page_drop(&pages[i]);
+    for (i = 0; i < 4 * 3; i++) {
+        snprintf(text, sizeof text, "%s%s", others[i / 3],
+                 i % 3 == 0   ? ""
+                 : i % 3 == 1 ? ":81"
+                              : ":82");
+        id_open_page(&local, text);
+        id_associate(&local, 1, text, id_gw.ids.friend, text);
+        page_expect_reply(&local, 1, 0, "null");
+        page_drop(&local);
+    }
+    /* An operator is not bound by it. */
+    id_open_page(&local, NULL);
+    id_associate(&local, 1, "more", id_gw.ids.friend, "http://more.app.example");
+    page_expect_reply(&local, 1, 0, "null");
+    page_drop(&local);
+    id_end();
+}
+
 static void others_speak_for_themselves(void)
 {
     static const char *const refused =
@@ -203,6 +250,7 @@ static void who_may_connect(void)
 
 static const struct tap_case cases[] = {
     {"recorded associations", recorded_associations},
+    {"shares of sites", shares_of_sites},
     {"others speak for themselves", others_speak_for_themselves},
     {"lists of origins", lists_of_origins},
     {"who may connect", who_may_connect},
