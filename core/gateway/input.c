@@ -74,11 +74,11 @@ void gateway_relieve_input(void *arg)
 
 void gateway_conn_check_progress(struct wspr_conn *c)
 {
-    size_t begun = ws_dec_begun(&c->dec), before = c->begun_before;
+    uint32_t begun = (uint32_t)ws_dec_begun(&c->dec), before = c->begun_before;
     int64_t least = c->gw->limits.ping_period / CLOCK_MS * MESSAGE_RATE / 1000;
 
     c->begun_before = begun;
-    if (before == 0 || begun - before >= (size_t)least)
+    if (before == 0 || begun - before >= least)
         return;
     c->gw->stats.err_timeout++;
     log_write(c->gw->log, LOG_LEVEL_INFO, "gateway", "conn=%" PRIu64 " is closed: %s", c->number,

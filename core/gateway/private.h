@@ -155,8 +155,8 @@ struct wspr_conn {
     struct list node;
     struct gateway *gw;
     struct loop_sock *sock;
-    enum conn_phase phase;
     uint64_t number;
+    enum conn_phase phase;
     unsigned busy;             /* callbacks on the stack that use it afterwards */
     struct ws_http_head *head; /* only during the handshake */
     struct ws_dec dec;
@@ -164,7 +164,8 @@ struct wspr_conn {
     size_t out_counted;  /* of the queue and result_bytes, as they were counted last */
     size_t result_bytes; /* converted results of calls that have not ended yet */
     size_t in_counted;   /* of what is kept of its messages, as it was counted last */
-    size_t begun_before; /* of a message, at the last ping; 0: another one, or we did not listen */
+    /* Bytes of a message at the last ping; 0: another one, or we did not listen. */
+    uint32_t begun_before;
     bool close_sent;
     bool over; /* closing, and everybody was told */
     struct flow_table flows;
@@ -172,11 +173,11 @@ struct wspr_conn {
     struct list resumed; /* flows whose kept messages are to be delivered */
     struct list full;    /* flows that were told WSPR_FULL: flow_writable is due */
     unsigned n_flows;
-    int64_t next_id; /* of flows that the host opens: even */
-    /* The message that a handler is looking at, its flow, and whether it is to be delivered. */
+    /* Whether the message that a handler is looking at is to be delivered; that message, its flow. */
+    bool deliver;
     const struct wspr_msg *used_msg;
     struct wspr_flow *used_flow;
-    bool deliver;
+    int64_t next_id;           /* of flows that the host opens: even */
     size_t kept_bytes;         /* of all flows */
     struct wspr_flow *barrier; /* input waits for this one */
     struct wspr_flow *stalled; /* input waits until this one takes its kept messages */
