@@ -173,9 +173,8 @@ struct wspr_conn {
     struct list resumed; /* flows whose kept messages are to be delivered */
     struct list full;    /* flows that were told WSPR_FULL: flow_writable is due */
     unsigned n_flows;
-    /* Whether the message that a handler is looking at is to be delivered; that message, its flow. */
-    bool deliver;
-    const struct wspr_msg *used_msg;
+    bool deliver; /* whether the message that a handler is looking at is to be delivered */
+    const struct wspr_msg *used_msg; /* that message, and its flow */
     struct wspr_flow *used_flow;
     int64_t next_id;           /* of flows that the host opens: even */
     size_t kept_bytes;         /* of all flows */
