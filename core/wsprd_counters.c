@@ -123,8 +123,10 @@ static const struct counter vc_counters[] = {
     VC(ignored),
     VC(vifs),
     VC(vcs),
+    VC(vcs_unready),
     VC(flows),
     VC(queued),
+    VC(held),
 };
 
 #define LOOP(member) COUNTER(loop_stats, member)

@@ -92,6 +92,9 @@ void vc_on_open(struct vc_vif *vif, const struct vc_msg *m)
         vc_duplicate(old);
     } else if (vif->n_open >= vif->pool->limits.vcs) {
         vc_refuse(vif, m->vci, "too many VCs on the connection");
+    } else if (vif->pool->stats.vcs >= vif->pool->limits.vcs_total ||
+               vif->pool->stats.vcs_unready >= vif->pool->limits.vcs_unready) {
+        vc_refuse(vif, m->vci, "too many VCs");
     } else if ((vc = vc_new(vif, m->vci, false, &dst, &src)) == NULL) {
         vif->pool->stats.err_memory++;
         vc_refuse(vif, m->vci, "VC accept failed: out of memory");

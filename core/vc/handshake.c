@@ -328,17 +328,42 @@ void hs_job_back(struct vc_vif *vif, struct vc_job *job)
 
 /* ---- messages ---- */
 
+void hs_count(struct vc *vc)
+{
+    size_t held = 0;
+
+    if (vc->state != VC_READY && vc->state != VC_CLOSED)
+        held = vc->early.cap + vc->hs->in.cap + vc->hs->auth_in.cap;
+    vc->vif->held += held - vc->early_counted;
+    vc->vif->pool->stats.held += (uint64_t)held - vc->early_counted;
+    vc->early_counted = held;
+}
+
+/*
+ * Something more is kept of a peer that nobody knows yet; r is how that went. What one circuit may
+ * have is little, but anybody may open many. False: the circuit is over.
+ */
+static bool hs_kept(struct vc *vc, int r)
+{
+    const struct vc_pool *pool = vc->vif->pool;
+
+    hs_count(vc);
+    if (r >= 0 &&
+        (vc->vif->held > pool->limits.held_vif || pool->stats.held > pool->limits.held_total))
+        r = WSPR_ELIMIT;
+    if (r >= 0)
+        return true;
+    if (r == WSPR_ELIMIT)
+        vc->vif->pool->stats.err_held++;
+    vc_end_close(vc, r, "too many bytes before authentication");
+    return false;
+}
+
 /* An application flow, before its time: keeps the message. */
 static void hs_hold(struct vc *vc, const struct vc_msg *m)
 {
-    int r;
-
     pool_take(vc->vif->pool, &vc->early, m->payload.len + 64);
-    r = vc_msg_put(&vc->early, m);
-    if (r == WSPR_ELIMIT)
-        vc->vif->pool->stats.err_held++;
-    if (r < 0)
-        vc_end_close(vc, r, "too many bytes before authentication");
+    (void)hs_kept(vc, vc_msg_put(&vc->early, m));
 }
 
 static void hs_on_open_flow(struct vc *vc, const struct vc_msg *m)
@@ -391,6 +416,8 @@ static void hs_on_raw(struct vc *vc, struct vc_flow *f, const struct vc_msg *m)
             vc_end_close(vc, WSPR_ELIMIT, "too many bytes in the handshake");
             return;
         }
+        if (!hs_kept(vc, 0))
+            return;
     }
     if (m->flags & VC_FLAG_CLOSE) {
         vc->hs->kx_eof |= kx;

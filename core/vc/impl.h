@@ -156,9 +156,10 @@ struct vc {
     struct vc_crypter *crypter;
     struct security_private *identity;
     struct security_identity *peer;
-    struct vc_hs *hs; /* until ready, or until its job is back */
-    struct buf early; /* messages of application flows, handled when it is ready */
-    char *endpoints;  /* both texts */
+    struct vc_hs *hs;     /* until ready, or until its job is back */
+    struct buf early;     /* messages of application flows, handled when it is ready */
+    size_t early_counted; /* memory of that and of the handshake, as it was counted last */
+    char *endpoints;      /* both texts */
     struct span local, remote;
     struct vc_map map;
     struct list flows;   /* all that are not GONE */
@@ -203,6 +204,7 @@ struct vc_vif {
     struct buf relay;
     struct err why;
     size_t queued;
+    size_t held; /* memory for what came of circuits before they are ready */
     unsigned depth;
     uint32_t version; /* of accepted circuits, 0: computed */
     bool accepting;
@@ -268,6 +270,8 @@ void vc_on_open(struct vc_vif *vif, const struct vc_msg *m);
 int hs_new(struct vc *vc);
 void hs_free(struct vc *vc);
 int hs_begin_opener(struct vc *vc);
+/* Brings the sums up to date of what is kept of circuits before they are ready. */
+void hs_count(struct vc *vc);
 /* OpenFlow or Data for a circuit that is not ready yet. */
 void hs_on_message(struct vc *vc, const struct vc_msg *m);
 /* A job was run or cancelled. It may be gone afterwards. */

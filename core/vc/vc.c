@@ -44,7 +44,11 @@ void vc_set_state(struct vc *vc, enum vc_state state)
 
     assert(vc->state != VC_CLOSED);
     assert(state == VC_CLOSED || (next[vc->state] >> state & 1) != 0);
+    if (state == VC_READY || (state == VC_CLOSED && vc->state != VC_READY))
+        vc->vif->pool->stats.vcs_unready -= !vc->opener;
     vc->state = state;
+    if (state == VC_READY || state == VC_CLOSED)
+        hs_count(vc);
 }
 
 /* ---- making and unmaking ---- */
@@ -94,6 +98,7 @@ struct vc *vc_new(struct vc_vif *vif, uint32_t vci, bool opener,
     vc_map_add(&vif->map, &vc->node, vci);
     vif->n_open++;
     vif->pool->stats.vcs++;
+    vif->pool->stats.vcs_unready += !opener;
     return vc;
 }
 

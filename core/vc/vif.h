@@ -74,9 +74,13 @@ struct vc_limits {
     size_t control_queue;    /* bytes of control answers waiting for output; 1 MiB */
     size_t relay_queue;      /* bytes waiting in vc_vif_forward(); 8 MiB */
     size_t held;             /* bytes held on a circuit until authentication is done; 1.25 MiB */
+    size_t held_vif;         /* bytes kept of all circuits of a vif that are not ready; 32 MiB */
+    size_t held_total;       /* the same for all vifs of the pool; 256 MiB */
     size_t handshake_bytes;  /* bytes of key exchange or of an identity message; 160 KiB */
     unsigned identity_flags; /* for security_channel_identity(); 0 */
     unsigned vcs;            /* circuits on a vif; 1024 */
+    unsigned vcs_total;      /* circuits of the pool from which others are refused; 65536 */
+    unsigned vcs_unready;    /* the same of those that others opened and that are not ready; 4096 */
     unsigned flows;          /* flows on a circuit, each direction; 1000 */
     unsigned flow_ids; /* application flows that we open on a circuit before it is worn out; 2^30 */
     size_t
@@ -99,21 +103,23 @@ struct vc_stats {
     uint64_t flows_opened, flows_accepted;
     uint64_t flows_rejected; /* OpenFlow answered by a bare close */
     uint64_t jobs;
-    uint64_t err_protocol;             /* connections ended: undecodable message */
-    uint64_t err_message_size;         /* connections ended: limits.message, limits.control */
-    uint64_t err_control_queue;        /* connections ended: limits.control_queue */
-    uint64_t err_handshake_bytes;      /* circuits ended: limits.handshake_bytes */
-    uint64_t err_held;                 /* circuits ended: limits.held */
-    uint64_t err_credit;               /* circuits ended: peer ignored flow control */
-    uint64_t err_open;                 /* circuits ended: payload did not open */
-    uint64_t err_handshake;            /* circuits ended: key exchange or authentication failed */
-    uint64_t err_timeout;              /* circuits ended: handshake_timeout */
-    uint64_t err_linger;               /* flows cut: linger_timeout */
-    uint64_t err_queue;                /* writes refused: queue_hard, queue_vif, queue_total */
-    uint64_t err_relay;                /* forwards refused: relay_queue */
-    uint64_t err_memory;               /* allocations that failed */
-    uint64_t ignored;                  /* messages for circuits or flows that are not there */
-    uint64_t vifs, vcs, flows, queued; /* gauges; queued in bytes */
+    uint64_t err_protocol;        /* connections ended: undecodable message */
+    uint64_t err_message_size;    /* connections ended: limits.message, limits.control */
+    uint64_t err_control_queue;   /* connections ended: limits.control_queue */
+    uint64_t err_handshake_bytes; /* circuits ended: limits.handshake_bytes */
+    uint64_t err_held;            /* circuits ended: held, held_vif, held_total */
+    uint64_t err_credit;          /* circuits ended: peer ignored flow control */
+    uint64_t err_open;            /* circuits ended: payload did not open */
+    uint64_t err_handshake;       /* circuits ended: key exchange or authentication failed */
+    uint64_t err_timeout;         /* circuits ended: handshake_timeout */
+    uint64_t err_linger;          /* flows cut: linger_timeout */
+    uint64_t err_queue;           /* writes refused: queue_hard, queue_vif, queue_total */
+    uint64_t err_relay;           /* forwards refused: relay_queue */
+    uint64_t err_memory;          /* allocations that failed */
+    uint64_t ignored;             /* messages for circuits or flows that are not there */
+    uint64_t vifs, vcs, flows;    /* gauges */
+    uint64_t vcs_unready;         /* gauge: opened by others, and not ready */
+    uint64_t queued, held;        /* gauges, in bytes */
 };
 
 /*

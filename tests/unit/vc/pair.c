@@ -337,7 +337,8 @@ static void end_done(struct end *e)
     if (e->pool == NULL)
         return;
     s = vc_pool_stats(e->pool);
-    TAP_OK(s->vifs == 0 && s->vcs == 0 && s->flows == 0 && s->queued == 0,
+    TAP_OK(s->vifs == 0 && s->vcs == 0 && s->flows == 0 && s->queued == 0 && s->held == 0 &&
+               s->vcs_unready == 0,
            "side %d leaves %d vifs, %d circuits, %d flows, %d bytes", e->side, (int)s->vifs,
            (int)s->vcs, (int)s->flows, (int)s->queued);
     vc_pool_free(e->pool);

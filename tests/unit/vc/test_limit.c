@@ -265,6 +265,70 @@ static void early_data_is_bounded(void)
     pair_done(&p);
 }
 
+/* A little of many circuits, of which none gets ready. */
+static unsigned fill_early(unsigned n)
+{
+    uint8_t bytes[4000] = {0};
+
+    for (uint32_t vci = 10; vci < 10 + 2 * n; vci += 2) {
+        say_open(DST, SRC, vci);
+        for (uint32_t flow = 10; flow <= 14; flow += 2)
+            pair_say(
+                &p.end[1],
+                &(struct vc_msg){.kind = VC_MSG_OPEN_FLOW, .vci = vci, .flow = flow, .bytes = 9});
+        pair_say(&p.end[1], &(struct vc_msg){.kind = VC_MSG_DATA,
+                                             .vci = vci,
+                                             .flow = 14,
+                                             .payload = span_of(bytes, sizeof bytes)});
+    }
+    return (unsigned)vc_vif_vcs(p.end[1].vif);
+}
+
+static void early_data_of_all_is_bounded(void)
+{
+    for (int i = 0; i < 2; i++) {
+        unsigned open;
+
+        vc_limits_default(&l);
+        *(i == 0 ? &l.held_vif : &l.held_total) = 64 * 1024;
+        pair_init(&p, PAIR_RECORDED, &l);
+        open = fill_early(40);
+        TAP_OK(open >= 7 && open <= 16, "%u circuits", open);
+        TAP_IS(stats(1)->err_held == 40 - open && stats(1)->held <= 64 * 1024);
+        TAP_IS(says_close(1, "too many bytes before authentication"));
+        /* When these have gone there is room again. */
+        vc_vif_tick(p.end[1].vif, p.now + l.handshake_timeout);
+        TAP_IS(stats(1)->held == 0 && vc_vif_vcs(p.end[1].vif) == 0);
+        TAP_IS(fill_early(5) == 5 && stats(1)->held > 5 * 4000);
+        pair_done(&p);
+    }
+}
+
+static void circuits_of_all_are_bounded(void)
+{
+    vc_limits_default(&l);
+    l.vcs_total = 7;
+    pair_init(&p, PAIR_RECORDED, &l);
+    TAP_IS(fill_early(20) == 7 && stats(1)->vcs_refused == 13 && says_close(1, "too many VCs"));
+    TAP_IS(stats(1)->vcs_unready == 7);
+    pair_done(&p);
+    /* Those that are ready do not count, nor those that we opened. */
+    vc_limits_default(&l);
+    l.vcs_unready = 3;
+    pair_init(&p, PAIR_INSECURE, &l);
+    TAP_IS(fill_early(20) == 20 && stats(1)->vcs_unready == 0);
+    pair_done(&p);
+    pair_init(&p, PAIR_RECORDED, &l);
+    TAP_IS(fill_early(20) == 3 && stats(1)->vcs_unready == 3 && stats(1)->vcs_refused == 17);
+    vc_vif_tick(p.end[1].vif, p.now + l.handshake_timeout);
+    TAP_IS(stats(1)->vcs_unready == 0);
+    TAP_IS(fill_early(20) == 3);
+    for (unsigned i = 0; i < 5; i++)
+        TAP_IS(pair_open_vc(&p, 0, NULL) != NULL);
+    TAP_IS(stats(0)->vcs_unready == 0);
+    pair_done(&p);
+}
+
 /* ---- flows ---- */
 
 static void a_peer_that_ignores_credit(void)
@@ -442,6 +506,8 @@ static const struct tap_case cases[] = {
     {"handshakes are bounded", handshakes_are_bounded},
     {"handshakes that say nothing", handshakes_that_say_nothing},
     {"early data is bounded", early_data_is_bounded},
+    {"early data of all is bounded", early_data_of_all_is_bounded},
+    {"circuits of all are bounded", circuits_of_all_are_bounded},
     {"a peer that ignores credit", a_peer_that_ignores_credit},
     {"flows are capped", flows_are_capped},
     {"circuits wear out", circuits_wear_out},
