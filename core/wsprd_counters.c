@@ -109,6 +109,7 @@ static const struct counter vc_counters[] = {
     VC(jobs),
     VC(err_protocol),
     VC(err_message_size),
+    VC(err_input),
     VC(err_control_queue),
     VC(err_handshake_bytes),
     VC(err_held),
@@ -125,6 +126,7 @@ static const struct counter vc_counters[] = {
     VC(vcs),
     VC(vcs_unready),
     VC(flows),
+    VC(in_bytes),
     VC(queued),
     VC(held),
 };

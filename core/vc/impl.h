@@ -39,6 +39,7 @@ struct vc_pool {
     struct vc_limits limits;
     struct vc_stats stats;
     uint64_t secret;
+    struct list vifs;
     struct list flows; /* free flow objects */
     unsigned n_flows;
     struct buf spare[POOL_SPARES]; /* memory for queues; empty ones at the end */
@@ -182,6 +183,7 @@ struct vc {
 
 struct vc_vif {
     struct vc_pool *pool;
+    struct list node; /* in pool->vifs */
     const struct vc_vif_ops *ops;
     void *arg;
     char *name;
@@ -204,7 +206,8 @@ struct vc_vif {
     struct buf relay;
     struct err why;
     size_t queued;
-    size_t held; /* memory for what came of circuits before they are ready */
+    size_t in_counted; /* memory of `in`, as it was counted last */
+    size_t held;       /* memory for what came of circuits before they are ready */
     unsigned depth;
     uint32_t version; /* of accepted circuits, 0: computed */
     bool accepting;

@@ -29,6 +29,7 @@ void vc_limits_default(struct vc_limits *ret_limits)
         .queue_total = 512 * 1048576,
         .control_queue = 1048576,
         .relay_queue = 8 * 1048576,
+        .in_total = 256 * 1048576,
         .held = 1048576 + 262144,
         .held_vif = 32 * 1048576,
         .held_total = 256 * 1048576,
@@ -57,6 +58,7 @@ struct vc_pool *vc_pool_new(const struct vc_limits *limits, const uint8_t hash_k
         p->limits.window = WINDOW_MAX;
     for (unsigned i = 0; i < 16; i++)
         p->secret = (p->secret << 8 | p->secret >> 56) ^ hash_key[i];
+    list_init(&p->vifs);
     list_init(&p->flows);
     return p;
 }

@@ -59,14 +59,23 @@ struct vc_vif *vc_vif_new(struct vc_pool *pool, const struct vc_vif_opts *opts,
     list_init(&vif->jobs);
     list_init(&vif->done);
     list_init(&vif->graves);
+    list_push_back(&pool->vifs, &vif->node);
     pool->stats.vifs++;
     return vif;
+}
+
+static void vif_count_input(struct vc_vif *vif)
+{
+    vif->pool->stats.in_bytes += (uint64_t)vif->in.cap - vif->in_counted;
+    vif->in_counted = vif->in.cap;
 }
 
 static void vif_destroy(struct vc_vif *vif)
 {
     vif->pool->stats.vifs--;
+    list_remove(&vif->node);
     pool_give(vif->pool, &vif->in);
+    vif_count_input(vif);
     pool_give(vif->pool, &vif->ctl);
     pool_give(vif->pool, &vif->relay);
     vc_map_done(&vif->map);
@@ -386,6 +395,32 @@ static void vif_keep(struct vc_vif *vif, struct span rest, size_t need)
         vif_fail(vif, WSPR_ENOMEM, "out of memory");
 }
 
+static struct vc_vif *pool_longest_input(const struct vc_pool *pool)
+{
+    struct vc_vif *longest = NULL;
+
+    LIST_FOREACH (node, &pool->vifs) {
+        struct vc_vif *vif = LIST_OBJECT(node, struct vc_vif, node);
+
+        if (longest == NULL || vif->in.cap > longest->in.cap)
+            longest = vif;
+    }
+    return longest;
+}
+
+/* Ends those that have most of what is kept of all, until it is not too much. */
+static void pool_relieve(struct vc_pool *pool)
+{
+    while (pool->stats.in_bytes > pool->limits.in_total) {
+        struct vc_vif *vif = pool_longest_input(pool);
+
+        pool->stats.err_input++;
+        vif_fail(vif, WSPR_ELIMIT, "too much is kept of incomplete messages of all connections");
+        pool_give(pool, &vif->in);
+        vif_count_input(vif);
+    }
+}
+
 int vc_vif_input(struct vc_vif *vif, struct span bytes, int64_t now)
 {
     size_t need = 0;
@@ -402,6 +437,8 @@ int vc_vif_input(struct vc_vif *vif, struct span bytes, int64_t now)
         if (!vif->over)
             vif_keep(vif, bytes, need);
     }
+    vif_count_input(vif);
+    pool_relieve(vif->pool);
     r = vif->over ? WSPR_ECLOSED : 0;
     vif_leave(vif);
     return r;

@@ -73,6 +73,7 @@ struct vc_limits {
     size_t queue_total;      /* the same for all vifs of the pool; 512 MiB */
     size_t control_queue;    /* bytes of control answers waiting for output; 1 MiB */
     size_t relay_queue;      /* bytes waiting in vc_vif_forward(); 8 MiB */
+    size_t in_total;         /* incomplete messages of all vifs: the one with most ends; 256 MiB */
     size_t held;             /* bytes held on a circuit until authentication is done; 1.25 MiB */
     size_t held_vif;         /* bytes kept of all circuits of a vif that are not ready; 32 MiB */
     size_t held_total;       /* the same for all vifs of the pool; 256 MiB */
@@ -105,6 +106,7 @@ struct vc_stats {
     uint64_t jobs;
     uint64_t err_protocol;        /* connections ended: undecodable message */
     uint64_t err_message_size;    /* connections ended: limits.message, limits.control */
+    uint64_t err_input;           /* connections ended: limits.in_total */
     uint64_t err_control_queue;   /* connections ended: limits.control_queue */
     uint64_t err_handshake_bytes; /* circuits ended: limits.handshake_bytes */
     uint64_t err_held;            /* circuits ended: held, held_vif, held_total */
@@ -119,6 +121,7 @@ struct vc_stats {
     uint64_t ignored;             /* messages for circuits or flows that are not there */
     uint64_t vifs, vcs, flows;    /* gauges */
     uint64_t vcs_unready;         /* gauge: opened by others, and not ready */
+    uint64_t in_bytes;            /* gauge: kept of incomplete messages */
     uint64_t queued, held;        /* gauges, in bytes */
 };
 

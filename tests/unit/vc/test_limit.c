@@ -329,6 +329,60 @@ static void circuits_of_all_are_bounded(void)
     pair_done(&p);
 }
 
+/* ---- beginnings of messages ---- */
+
+static struct err begun_ended[4];
+
+static void begun_failed(void *arg, const struct err *why)
+{
+    err_copy(arg, why);
+}
+
+/* What is here of a message of 100,000 bytes, or a little more of it. */
+static int say_part(struct vc_vif *vif, bool first, size_t n)
+{
+    uint8_t bytes[40004] = {1, 100000 >> 16, 100000 >> 8 & 255, 100000 & 255};
+
+    return vc_vif_input(vif, span_of(first ? bytes : bytes + 4, n), 0);
+}
+
+static void beginnings_are_bounded(void)
+{
+    static const struct vc_vif_ops ops = {.failed = begun_failed};
+    static const uint8_t key[16] = {3};
+    const struct vc_vif_opts o = {0};
+    const struct vc_stats *s;
+    struct vc_vif *vif[4];
+    struct vc_pool *pool;
+
+    vc_limits_default(&l);
+    l.in_total = 140000;
+    pool = vc_pool_new(&l, key);
+    s = vc_pool_stats(pool);
+    for (unsigned i = 0; i < 4; i++)
+        vif[i] = vc_vif_new(pool, &o, &ops, &begun_ended[i]);
+    TAP_IS(say_part(vif[0], true, 1000) == 0 && s->in_bytes >= 1000);
+    TAP_IS(say_part(vif[1], true, 40000) == 0 && s->in_bytes >= 41000);
+    TAP_IS(say_part(vif[2], true, 20000) == 0 && s->err_input == 0);
+    /* This passes the total, and the second has more than it. */
+    TAP_IS(say_part(vif[3], true, 30000) == 0 && say_part(vif[3], false, 5000) == 0);
+    TAP_IS(s->err_input == 1 && s->in_bytes >= 56000 && s->in_bytes <= l.in_total);
+    TAP_IS(say_part(vif[1], false, 10) == WSPR_ECLOSED && begun_ended[1].code == WSPR_ELIMIT);
+    TAP_OK(strcmp(err_text(&begun_ended[1]),
+                  "too much is kept of incomplete messages of all connections") == 0,
+           "%s", err_text(&begun_ended[1]));
+    /* And now it has most itself. */
+    TAP_IS(say_part(vif[3], false, 40000) < 0 || say_part(vif[3], false, 10) == WSPR_ECLOSED);
+    TAP_IS(s->err_input == 2 && begun_ended[3].code == WSPR_ELIMIT);
+    TAP_IS(say_part(vif[0], false, 1000) == 0 && say_part(vif[2], false, 1000) == 0);
+    for (unsigned i = 0; i < 4; i++) {
+        vc_vif_free(vif[i], NULL);
+        err_done(&begun_ended[i]);
+    }
+    TAP_IS(s->in_bytes == 0 && s->vifs == 0);
+    vc_pool_free(pool);
+}
+
 /* ---- flows ---- */
 
 static void a_peer_that_ignores_credit(void)
@@ -508,6 +562,7 @@ static const struct tap_case cases[] = {
     {"early data is bounded", early_data_is_bounded},
     {"early data of all is bounded", early_data_of_all_is_bounded},
     {"circuits of all are bounded", circuits_of_all_are_bounded},
+    {"beginnings are bounded", beginnings_are_bounded},
     {"a peer that ignores credit", a_peer_that_ignores_credit},
     {"flows are capped", flows_are_capped},
     {"circuits wear out", circuits_wear_out},
