@@ -243,9 +243,9 @@ static void call_flow_eof(void *arg, struct vc_flow *flow, const struct err *why
     struct rpc_call *c = arg;
     struct err e = ERR_INIT;
 
-    /* Held values are still to be delivered; resuming finds the end afterwards. */
+    /* Held values are still to be delivered; whoever takes them up finds the end afterwards. */
     c->saw_eof = true;
-    if (c->held && c->state != RPC_CALL_PREPARING)
+    if ((c->held || loop_task_queued(&c->resume)) && c->state != RPC_CALL_PREPARING)
         return;
     c->busy++;
     if (c->state == RPC_CALL_PREPARING) {

@@ -4,7 +4,7 @@
 
 #include "tap.h"
 
-#define RPC_CALLS_CASES 15
+#define RPC_CALLS_CASES 16
 #define RPC_LOAD_CASES  11
 #define RPC_LIFE_CASES  17
 #define RPC_LOST_CASES  4

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "raw.h"
+#include "rpc/call_private.h"
 #include "rpc/circuit.h"
 #include "rpc/header.h"
 #include "rpc_tests.h"
@@ -147,6 +148,34 @@ static void held_items(void)
         TAP_OK(c.n_items == i + 1 && c.n_done == 0, "%u items after %u", c.n_items, i + 1);
         rpc_call_resume(c.call);
     }
+    twin_wait(&t, &c);
+    TWIN_OK(&c);
+    TAP_IS(c.n_items == 5 && c.item.i == 4);
+    tcall_done(&c);
+    twin_done(&t);
+}
+
+static bool has_seen_eof(void *arg)
+{
+    return ((const struct rpc_call *)arg)->saw_eof;
+}
+
+/* The flow ends when the caller wants to go on already, and has not gone on yet. */
+static void held_items_and_the_end(void)
+{
+    struct vom_value n = vom_value_int(&vom_type_int32, 5);
+    struct twin t;
+    struct tcall c;
+
+    twin_init(&t, &plain);
+    twin_start(&t, &c, "Count", &n, 1, false);
+    c.hold = true;
+    TAP_IS(twin_until(&t, &c.n_items, 1));
+    TAP_IS(raw_until(t.c.w, has_seen_eof, c.call, 30000));
+    c.hold = false;
+    rpc_call_resume(c.call);
+    rpc_call_flow_ops.eof(c.call, c.call->flow, vc_flow_why(c.call->flow));
+    TAP_IS(c.n_done == 0);
     twin_wait(&t, &c);
     TWIN_OK(&c);
     TAP_IS(c.n_items == 5 && c.item.i == 4);
@@ -440,6 +469,7 @@ const struct tap_case rpc_calls_cases[RPC_CALLS_CASES] = {
     {"a stream both ways", stream_both_ways},
     {"early end of the input", early_close_send},
     {"items that are held", held_items},
+    {"items that are held, and the end", held_items_and_the_end},
     {"items that nobody wants", unwanted_items},
     {"an item of the wrong type", wrong_item},
     {"cancel", cancel},
