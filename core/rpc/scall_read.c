@@ -420,7 +420,8 @@ static void scall_flow_eof(void *arg, struct vc_flow *flow, const struct err *wh
         rpc_scall_drop(c);
     } else {
         c->gone = true;
-        if (may_read(c) && c->in.len == 0)
+        /* What the method is about to take up comes before the end, part of a value does not. */
+        if (may_read(c) && !loop_task_queued(&c->task))
             tell_end(c);
         if (!c->finished && c->ops != NULL && c->ops->gone != NULL)
             c->ops->gone(c->ops_arg, c);

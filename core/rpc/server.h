@@ -124,7 +124,7 @@ struct rpc_dispatcher {
 struct rpc_scall_ops {
     /* One item of the caller's stream; RPC_HOLD delivers no more until rpc_scall_resume. */
     int (*item)(void *arg, struct rpc_scall *call, const struct rpc_value *v);
-    /* The caller's stream ended, for whatever reason. */
+    /* The caller's stream ended: it said so, closed its flow, or sent what cannot be read. */
     void (*end)(void *arg, struct rpc_scall *call);
     /* The call's deadline passed; nothing else happens by itself (spec: ipc 8). */
     void (*expired)(void *arg, struct rpc_scall *call);

@@ -7,7 +7,7 @@
 #define RPC_CALLS_CASES 16
 #define RPC_LOAD_CASES  11
 #define RPC_LIFE_CASES  17
-#define RPC_LOST_CASES  4
+#define RPC_LOST_CASES  5
 #define RPC_OWN_CASES   9
 #define RPC_FAKE_CASES  1
 

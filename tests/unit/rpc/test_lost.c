@@ -1,4 +1,4 @@
-/* Connections that fail under a call: the caller and the log are told why. */
+/* Connections that fail under a call: the caller and the log are told why. Callers that go. */
 #include "config.h"
 
 #include <stdio.h>
@@ -8,6 +8,8 @@
 #include "blackhole.h"
 #include "loop/internal.h"
 #include "raw.h"
+#include "rpc/header.h"
+#include "rpc/server_private.h"
 #include "rpc_tests.h"
 #include "twin.h"
 #include "vom/enc.h"
@@ -173,9 +175,57 @@ static void reason_waits(void)
     lost_done(&l);
 }
 
+/* ---- callers ---- */
+
+static bool has_part_of_an_item(void *arg)
+{
+    const struct rpc_server *s = arg;
+    const struct rpc_scall *c;
+
+    if (list_empty(&s->calls))
+        return false;
+    c = LIST_OBJECT(s->calls.next, struct rpc_scall, node);
+    return c->running && c->in.len > 0 && !loop_task_queued(&c->task);
+}
+
+/* A caller that goes in the middle of an item leaves no stream open. */
+static void gone_within_an_item(void)
+{
+    struct rpc_request rq = {.suffix = span_str("x"), .method = span_str("Collect")};
+    struct rpc_request item = {0};
+    struct vom_value v = vom_value_int(&vom_type_int32, 100000);
+    struct buf out = BUF_INIT(4096);
+    struct raw_circuit *circuit;
+    struct raw_peer peer;
+    struct raw_flow *flow;
+    struct vom_enc enc;
+    struct twin t;
+
+    twin_init(&t, &(struct twin_opts){0});
+    raw_init(&peer, t.s.w, t.ids.client);
+    circuit = raw_connect(&peer, t.endpoint + 1);
+    TAP_IS(circuit != NULL);
+    vom_enc_init(&enc);
+    vom_enc_prime(&enc, &out, &vom_preset_request);
+    TAP_IS(rpc_request_put(&enc, &out, &rq) == 0);
+    TAP_IS(rpc_request_put(&enc, &out, &item) == 0);
+    TAP_IS(vom_enc_value(&enc, &out, &v, NULL) == 0);
+    flow = raw_open(circuit);
+    raw_write(flow, span_of(buf_data(&out), out.len - 1));
+    TAP_IS(raw_until(t.s.w, has_part_of_an_item, t.server, 30000));
+    raw_close(flow);
+    TAP_IS(twin_until(&t, &t.object.ended, 1));
+    TAP_IS(t.object.gone == 0 && t.object.received == 0);
+    vom_enc_done(&enc);
+    buf_done(&out);
+    raw_done(&peer);
+    twin_done(&t);
+}
+
 const struct tap_case rpc_lost_cases[RPC_LOST_CASES] = {
     {"a peer that vanishes", peer_vanishes},
     {"a peer that breaks the protocol", peer_breaks_the_protocol},
     {"a peer that closes the circuit", peer_closes},
     {"the reason waits with what is held", reason_waits},
+    {"a caller that goes within an item", gone_within_an_item},
 };
