@@ -569,6 +569,7 @@ void gateway_conn_accept(struct gateway *gw, int fd, const struct loop_addr *pee
         .in_max = (size_t)gw->limits.message_max + 65536,
         .out_max = gw->limits.out_hard,
         .out_low = gw->limits.out_soft / 2,
+        .code_only = true,
         .tls = gw->tls,
         .pool = gw->offload,
         .peer = peer,

@@ -125,7 +125,7 @@ struct loop_sock {
     size_t out_low;
     size_t drained; /* bytes dropped while DRAINING */
     int64_t linger;
-    bool keepalive;
+    bool keepalive, code_only;
     int64_t patience;
     struct loop_timer timer; /* dial: of the attempt; closing: linger */
     struct loop_task later;  /* input again, or the notice of an early end */

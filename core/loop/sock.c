@@ -137,6 +137,7 @@ struct loop_sock *loop_sock_make(struct loop_worker *w, const struct loop_sock_o
     s->out_low = opts->out_low;
     s->linger = opts->linger > 0 ? opts->linger : SOCK_LINGER;
     s->keepalive = opts->keepalive;
+    s->code_only = opts->code_only;
     s->patience = opts->patience;
     /* A paused socket may keep one more reading than the owner may leave. */
     buf_init(&s->in, s->in_max + LOOP_SOCK_READ_MAX);

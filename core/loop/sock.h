@@ -59,6 +59,7 @@ struct loop_sock_opts {
     size_t out_low; /* for `drained` */
     int64_t linger; /* nanoseconds that queued output may take after close; 0: 5 s */
     bool keepalive; /* TCP keep-alive, 30 s idle and interval (circuits) */
+    bool code_only; /* of what the system says `closed` reads the code: no sentence is made */
     /*
      * Nanoseconds after which a peer is gone whose system acknowledges nothing, or which takes
      * nothing of what waits for it; keep-alive is made more frequent if need be. 0: as the system.

@@ -189,11 +189,13 @@ static void sock_fail_code(struct loop_sock *s, int code, const char *text)
 static void sock_fail_errno(struct loop_sock *s, const char *op, int err)
 {
     char addr[LOOP_ADDR_TEXT], text[128];
-    struct err e = ERR_INIT;
+    struct err e = {.code = WSPR_ESYS};
 
-    loop_addr_text(&s->remote, addr);
-    err_set(&e, WSPR_ESYS, "%s tcp%s%s: %s", op, addr[0] != '\0' ? " " : "", addr,
-            loop_errno_text(err, text, sizeof text));
+    if (!s->code_only) {
+        loop_addr_text(&s->remote, addr);
+        err_set(&e, WSPR_ESYS, "%s tcp%s%s: %s", op, addr[0] != '\0' ? " " : "", addr,
+                loop_errno_text(err, text, sizeof text));
+    }
     loop_sock_fail(s, &e);
 }
 

@@ -319,6 +319,28 @@ static void peer_resets(void)
     loop_worker_free(w);
 }
 
+/* An owner that wants the code alone gets it with the table's sentence. */
+static void error_without_its_sentence(void)
+{
+    for (int code_only = 0; code_only < 2; code_only++) {
+        struct loop_sock_opts opts = {.code_only = code_only};
+        struct loop_worker *w = rig_worker();
+        struct end e;
+        int fd = end_pair(&e, w, &opts);
+
+        buf_append_str(loop_sock_out(e.sock), "not read");
+        loop_worker_turn(w, 0);
+        close(fd);
+        END_UNTIL(w, e.calls[END_CLOSED] == 1);
+        TAP_OK(e.code == WSPR_ESYS, "%d", e.code);
+        TAP_OK(strcmp(e.why, code_only ? err_code_text(WSPR_ESYS)
+                                       : "read tcp: connection reset by peer") == 0,
+               "%s", e.why);
+        end_done(&e);
+        loop_worker_free(w);
+    }
+}
+
 /* What was sent arrives although the closing side had not read everything. */
 static void close_with_unread_input(void)
 {
@@ -390,6 +412,7 @@ static const struct tap_case dial_cases[] = {
     {"dial_times_out_in_the_look_up", dial_times_out_in_the_look_up},
     {"close_when_connected", close_when_connected},
     {"peer_resets", peer_resets},
+    {"error_without_its_sentence", error_without_its_sentence},
     {"close_with_unread_input", close_with_unread_input},
     {"dials_survive_lack_of_memory", dials_survive_lack_of_memory},
 };
