@@ -551,6 +551,8 @@ static void bench_options(struct bench_options *o, int argc, char **argv)
     }
     if (o->port <= 0 || o->conns == 0 || o->outstanding == 0 || optind != argc)
         bench_usage();
+    if (o->calls > 0 && (o->mode == MODE_CONNECT || o->mode == MODE_IDLE))
+        bench_die("--calls counts answers, of which --mode %s has none", bench_modes[o->mode]);
 }
 
 int main(int argc, char **argv)
