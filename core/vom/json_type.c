@@ -192,6 +192,9 @@ static int zero_composite(struct vom_json_out *o, const struct vom_type *t, unsi
 
     if (depth >= VOM_DEPTH_MAX)
         return vom_depth_error(o->e);
+    /* Each level may double what is left to do, and nothing of that is remembered any more. */
+    if (buf_error(o->out) != 0)
+        return vom_json_out_error(o);
     switch (t->kind) {
     case VOM_KIND_STRUCT:
         return zero_struct(o, t, depth + 1);

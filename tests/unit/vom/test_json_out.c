@@ -308,6 +308,31 @@ static void zeros_that_double(void)
     buf_done(&out);
 }
 
+/* The same without an end in sight: once the text is too long, nobody walks on. */
+static void zeros_that_double_stop_at_the_limit(void)
+{
+    struct vom_type chain[100];
+    struct vom_field fields[100][2];
+    struct vom_value v = vom_value_zero(&chain[0]);
+    struct buf out = BUF_INIT(100000);
+
+    for (size_t i = 0; i < 100; i++) {
+        const struct vom_type *next = i < 99 ? &chain[i + 1] : &vom_type_bool;
+
+        fields[i][0] = (struct vom_field)VOM_FIELD("A", next);
+        fields[i][1] = (struct vom_field)VOM_FIELD("B", next);
+        chain[i] = (struct vom_type){.kind = VOM_KIND_STRUCT, .n_fields = 2, .fields = fields[i]};
+    }
+    TAP_IS(vom_json_write_value(&out, &v, 0, NULL) == WSPR_ELIMIT && out.len == 0);
+    buf_done(&out);
+    for (size_t i = 0; i < 100; i++)
+        chain[i] = (struct vom_type){
+            .kind = VOM_KIND_ARRAY, .len = 2, .elem = i < 99 ? &chain[i + 1] : &vom_type_bool};
+    v = vom_value_zero(&chain[0]);
+    TAP_IS(vom_json_write_value(&out, &v, 0, NULL) == WSPR_ELIMIT && out.len == 0);
+    buf_done(&out);
+}
+
 static struct vom_value a_value(struct arena *a)
 {
     const struct vom_type *t = notation_type(
@@ -439,6 +464,7 @@ const struct tap_case vom_json_out_cases[VOM_JSON_OUT_CASES] = {
     {"long zeros stop at the limit", long_zeros_stop_at_the_limit},
     {"zeros of a type", zeros_of_a_type},
     {"zeros that double", zeros_that_double},
+    {"zeros that double stop at the limit", zeros_that_double_stop_at_the_limit},
     {"message cut at each byte", message_cut_at_each_byte},
     {"limit of the buffer", buffer_limit},
     {"each allocation failing", survives_lack_of_memory},
