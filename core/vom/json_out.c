@@ -449,6 +449,7 @@ static void out_begin(struct vom_json_out *o, struct buf *out, unsigned flags, s
 {
     o->out = out;
     o->e = e;
+    o->deepest = 0;
     o->nil = false;
     o->reference = (flags & VOM_JSON_REFERENCE) != 0;
     vom_ptrmap_init(&o->seen);

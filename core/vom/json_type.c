@@ -7,6 +7,13 @@
 #include "vom/internal.h"
 #include "vom/json_out.h"
 
+/* How a remembered zero is packed: place and length in the output, levels. */
+#define ZERO_BEGIN     36
+#define ZERO_LEN       8
+#define ZERO_PLACE_MAX ((1u << (ZERO_BEGIN - ZERO_LEN)) - 1)
+
+_Static_assert(VOM_DEPTH_MAX <= 1 << ZERO_LEN, "levels have room");
+
 static int zero_value(struct vom_json_out *o, const struct vom_type *t, unsigned depth);
 
 int vom_json_out_error(const struct vom_json_out *o)
@@ -159,30 +166,53 @@ static int zero_fields(struct vom_json_out *o, const struct vom_type *t, unsigne
     return r;
 }
 
+/* Where the text of a zero stands, how long it is, and how many levels it has below the struct. */
+static uint64_t zero_pack(size_t begin, size_t len, unsigned levels)
+{
+    return (uint64_t)begin << ZERO_BEGIN | (uint64_t)len << ZERO_LEN | levels;
+}
+
+static int zero_again(struct vom_json_out *o, uint64_t zero, unsigned depth)
+{
+    size_t begin = zero >> ZERO_BEGIN, len = zero >> ZERO_LEN & ZERO_PLACE_MAX;
+    unsigned deepest = depth + (zero & ((1u << ZERO_LEN) - 1));
+    uint8_t *room;
+
+    /* It is as deep here as it would be in its own words. */
+    if (deepest > VOM_DEPTH_MAX)
+        return vom_depth_error(o->e);
+    if (deepest > o->deepest)
+        o->deepest = deepest;
+    room = buf_reserve(o->out, len);
+    if (room != NULL) {
+        memcpy(room, buf_data(o->out) + begin, len);
+        buf_commit(o->out, len);
+    }
+    return 0;
+}
+
 /* A copy of an earlier zero of the type, if there is one; else its text is remembered. */
 static int zero_struct(struct vom_json_out *o, const struct vom_type *t, unsigned depth)
 {
     struct vom_ptrmap_entry *e = vom_ptrmap_find(&o->zeros, t);
     size_t begin = o->out->len;
+    unsigned around = o->deepest, levels;
     bool nil = o->nil;
-    uint8_t *room;
     int r;
 
-    if (e != NULL) {
-        room = buf_reserve(o->out, e->u & UINT32_MAX);
-        if (room != NULL) {
-            memcpy(room, buf_data(o->out) + (e->u >> 32), e->u & UINT32_MAX);
-            buf_commit(o->out, e->u & UINT32_MAX);
-        }
-        return 0;
-    }
+    if (e != NULL)
+        return zero_again(o, e->u, depth);
+    o->deepest = depth;
     r = zero_fields(o, t, depth);
+    levels = o->deepest - depth;
+    if (o->deepest < around)
+        o->deepest = around;
     /* The first nil there is may not be met again. */
-    if (r < 0 || o->nil != nil || buf_error(o->out) != 0 || o->out->len > UINT32_MAX)
+    if (r < 0 || o->nil != nil || buf_error(o->out) != 0 || o->out->len > ZERO_PLACE_MAX)
         return r;
     e = vom_ptrmap_add(&o->zeros, t);
     if (e != NULL)
-        e->u = (uint64_t)begin << 32 | (o->out->len - begin);
+        e->u = zero_pack(begin, o->out->len - begin, levels);
     return 0;
 }
 
@@ -192,6 +222,8 @@ static int zero_composite(struct vom_json_out *o, const struct vom_type *t, unsi
 
     if (depth >= VOM_DEPTH_MAX)
         return vom_depth_error(o->e);
+    if (depth >= o->deepest)
+        o->deepest = depth + 1;
     /* Each level may double what is left to do, and nothing of that is remembered any more. */
     if (buf_error(o->out) != 0)
         return vom_json_out_error(o);

@@ -15,6 +15,7 @@ struct vom_json_out {
     struct err *e;
     struct vom_ptrmap seen;  /* targets of pointers, of values */
     struct vom_ptrmap zeros; /* of struct types: where in out the text of a zero stands */
+    unsigned deepest;        /* levels down to the deepest zero that was written */
     bool nil;                /* a nil pointer was seen */
     bool reference;
 };

@@ -6,7 +6,7 @@
 
 #define VOM_JSON_VECTORS_CASES 2
 #define VOM_JSON_IN_CASES      13
-#define VOM_JSON_OUT_CASES     12
+#define VOM_JSON_OUT_CASES     13
 #define VOM_JSON_RUN_CASES     4
 
 extern const struct tap_case vom_json_vectors_cases[VOM_JSON_VECTORS_CASES];

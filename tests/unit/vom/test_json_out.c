@@ -333,6 +333,40 @@ static void zeros_that_double_stop_at_the_limit(void)
     buf_done(&out);
 }
 
+/* A zero that was written before is no way to get deeper than values may be. */
+static void zeros_again_are_as_deep(void)
+{
+    struct vom_type chain[150], other[150], top;
+    struct vom_field in_chain[150], in_other[150],
+        both[2] = {VOM_FIELD("A", &chain[0]), VOM_FIELD("B", &other[0])};
+    struct vom_value v = vom_value_zero(&top);
+    struct buf out = BUF_INIT(100000);
+
+    top = (struct vom_type){.kind = VOM_KIND_STRUCT, .n_fields = 2, .fields = both};
+    for (size_t i = 0; i < 150; i++) {
+        in_chain[i] = (struct vom_field)VOM_FIELD("A", i < 149 ? &chain[i + 1] : &vom_type_bool);
+        in_other[i] = (struct vom_field)VOM_FIELD("A", i < 149 ? &other[i + 1] : &chain[0]);
+        chain[i] =
+            (struct vom_type){.kind = VOM_KIND_STRUCT, .n_fields = 1, .fields = &in_chain[i]};
+        other[i] =
+            (struct vom_type){.kind = VOM_KIND_STRUCT, .n_fields = 1, .fields = &in_other[i]};
+    }
+    TAP_IS(vom_json_write_value(&out, &v, 0, NULL) == WSPR_ELIMIT && out.len == 0);
+    /* 1 + 105 + 150 levels are as many as there may be, and one more is not. */
+    both[1].type = &other[45];
+    TAP_IS(vom_json_write_value(&out, &v, 0, NULL) == 0);
+    buf_reset(&out);
+    both[1].type = &other[44];
+    TAP_IS(vom_json_write_value(&out, &v, 0, NULL) == WSPR_ELIMIT);
+    /* So it is without the field that is written before. */
+    top.fields = &both[1];
+    top.n_fields = 1;
+    TAP_IS(vom_json_write_value(&out, &v, 0, NULL) == WSPR_ELIMIT);
+    both[1].type = &other[45];
+    TAP_IS(vom_json_write_value(&out, &v, 0, NULL) == 0);
+    buf_done(&out);
+}
+
 static struct vom_value a_value(struct arena *a)
 {
     const struct vom_type *t = notation_type(
@@ -464,6 +498,7 @@ const struct tap_case vom_json_out_cases[VOM_JSON_OUT_CASES] = {
     {"long zeros stop at the limit", long_zeros_stop_at_the_limit},
     {"zeros of a type", zeros_of_a_type},
     {"zeros that double", zeros_that_double},
+    {"zeros again are as deep", zeros_again_are_as_deep},
     {"zeros that double stop at the limit", zeros_that_double_stop_at_the_limit},
     {"message cut at each byte", message_cut_at_each_byte},
     {"limit of the buffer", buffer_limit},
