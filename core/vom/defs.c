@@ -262,25 +262,30 @@ static int resolve_ref(struct resolve *rs, uint64_t id, const struct vom_type **
     return 0;
 }
 
+/* Takes the next character of a name, as JSON shows it: what is no UTF-8 looks all the same. */
+static uint32_t take_shown(struct span *name, bool first)
+{
+    uint32_t rune;
+    size_t n = utf8_decode(name->p, name->len, &rune);
+
+    *name = span_of(name->p + n, name->len - n);
+    return first ? unicode_lower(rune) : rune;
+}
+
 /* The name as JSON has it is the same but for the first character, which is in lower case there. */
 static int compare_names(const void *a, const void *b)
 {
-    const struct vom_field *f = a, *g = b;
-    uint8_t buf[2][8];
-    struct span name[2] = {f->name, g->name}, first[2];
-    int c;
+    struct span f = ((const struct vom_field *)a)->name, g = ((const struct vom_field *)b)->name;
+    bool first = true;
 
-    for (int i = 0; i < 2; i++) {
-        uint32_t rune;
-        size_t n = utf8_decode(name[i].p, name[i].len, &rune);
+    while (f.len > 0 && g.len > 0) {
+        uint32_t x = take_shown(&f, first), y = take_shown(&g, first);
 
-        first[i] = span_of(name[i].p, n);
-        if (n > 1 || rune < 0x80)
-            first[i] = span_of(buf[i], utf8_encode(unicode_lower(rune), buf[i]));
-        name[i] = span_of(name[i].p + n, name[i].len - n);
+        if (x != y)
+            return x < y ? -1 : 1;
+        first = false;
     }
-    c = span_compare(first[0], first[1]);
-    return c != 0 ? c : span_compare(name[0], name[1]);
+    return (f.len > 0) - (g.len > 0);
 }
 
 /* Whether names of fields are unambiguous in JSON, in time that no choice of names can spoil. */

@@ -148,9 +148,10 @@ static void many_keys(struct arena *a, size_t n)
 /* Of keys, the last one counts; structs that cannot be told apart have no text. */
 static void each_name_once(void)
 {
-    static const char *const structs[] = {"struct {A bool; B bool; a bool}",
-                                          "struct {A bool; A string}",
-                                          "struct {\xc3\x89 bool; \xc3\xa9 bool}"};
+    static const char *const structs[] = {
+        "struct {A bool; B bool; a bool}", "struct {A bool; A string}",
+        "struct {\xc3\x89 bool; \xc3\xa9 bool}", "struct {\xff bool; B bool; \xfe bool}",
+        "struct {A\xff bool; a\xef\xbf\xbd string}"};
     static const char *const keys[] = {"a", "b", "a", "", "b", ""};
     struct arena a = NOTATION_ARENA;
     struct err e = ERR_INIT;
@@ -177,6 +178,11 @@ static void each_name_once(void)
         buf_done(&blob);
         buf_done(&out);
     }
+    v = vom_value_zero(notation_type(&a, "struct {A bool; Aa bool; AA bool; AaA bool; B\xff bool; "
+                                         "B\xff\xff bool; B\xc3\x89 bool; B\xc3\xa9 bool}"));
+    value_prints(&v, "{\"a\": false, \"aa\": false, \"aA\": false, \"aaA\": false, "
+                     "\"b\xef\xbf\xbd\": false, \"b\xef\xbf\xbd\xef\xbf\xbd\": false, "
+                     "\"b\xc3\x89\": false, \"b\xc3\xa9\": false}");
     arena_done(&a);
 }
 
