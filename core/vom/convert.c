@@ -239,7 +239,7 @@ static int convert_list(struct convert *c, const struct vom_value *v, const stru
     size = array ? (size_t)t->len : n;
     r = vom_value_new_list(c->arena, t, size, ret_v);
     if (r < 0)
-        return convert_memory(c, size);
+        return vom_arena_failed(c->arena, r, c->err);
     /* A slice that is too short is replaced; one that is long enough is written over. */
     if (!array && n > n_init)
         n_init = 0;

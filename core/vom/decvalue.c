@@ -233,8 +233,9 @@ static int build_list(struct build *b, const struct vom_type *t, struct vom_valu
     /* All elements of an array without bytes are the same zero. */
     if (t->kind == VOM_KIND_ARRAY && vom_type_is_empty(t))
         return 0;
-    if (vom_value_new_list(b->arena, t, n, ret_v) < 0)
-        return build_memory(b, n * sizeof *ret_v);
+    e = vom_value_new_list(b->arena, t, n, ret_v);
+    if (e < 0)
+        return vom_arena_failed(b->arena, e, b->r->err);
     for (size_t i = 0; e == 0 && i < n; i++)
         e = vom_type_is_words(t) ? build_word(b, t->elem, &ret_v->words[i])
                                  : build_value(b, t->elem, &ret_v->items[i]);

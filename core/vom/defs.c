@@ -484,43 +484,47 @@ int vom_defs_type(struct vom_defs *d, uint64_t id, const struct vom_type **ret_t
     return r;
 }
 
-static bool signature_span(struct vom_defs *d, const struct vom_value *v, size_t field,
-                           struct span *ret)
+static int signature_span(struct vom_defs *d, const struct vom_value *v, size_t field,
+                          struct span *ret, struct err *err)
 {
     struct span s = vom_value_at(v, field).s;
 
     *ret = s.len > 0 ? arena_copy(d->arena, s) : span_of(NULL, 0);
-    return ret->len == s.len;
+    return ret->len == s.len ? 0 : vom_arena_error(d->arena, s.len + 1, err);
 }
 
-static bool signature_fields(struct vom_defs *d, const struct vom_value *v, struct vom_wiredef *w)
+static int signature_fields(struct vom_defs *d, const struct vom_value *v, struct vom_wiredef *w,
+                            struct err *err)
 {
     struct vom_value list = vom_value_at(v, 0);
+    int r = 0;
 
     w->n_fields = (uint32_t)vom_value_len(&list);
     w->fields = arena_calloc(d->arena, w->n_fields, sizeof *w->fields);
-    for (uint32_t i = 0; w->fields != NULL && i < w->n_fields; i++) {
+    if (w->fields == NULL)
+        return vom_arena_error(d->arena, w->n_fields * sizeof *w->fields, err);
+    for (uint32_t i = 0; r == 0 && i < w->n_fields; i++) {
         struct vom_value field = vom_value_at(&list, i);
 
         w->fields[i].type = vom_value_at(&field, 0).u;
-        if (!signature_span(d, &field, 1, &w->fields[i].name))
-            return false;
+        r = signature_span(d, &field, 1, &w->fields[i].name, err);
     }
-    return w->fields != NULL;
+    return r;
 }
 
-static bool signature_tags(struct vom_defs *d, const struct vom_value *v, size_t field,
-                           struct vom_wiredef *w)
+static int signature_tags(struct vom_defs *d, const struct vom_value *v, size_t field,
+                          struct vom_wiredef *w, struct err *err)
 {
     struct vom_value list = vom_value_at(v, field);
+    int r = 0;
 
     w->n_tags = (uint32_t)vom_value_len(&list);
     w->tags = arena_calloc(d->arena, w->n_tags, sizeof *w->tags);
-    for (uint32_t i = 0; w->tags != NULL && i < w->n_tags; i++) {
-        if (!signature_span(d, &list, i, &w->tags[i]))
-            return false;
-    }
-    return w->tags != NULL;
+    if (w->tags == NULL)
+        return vom_arena_error(d->arena, w->n_tags * sizeof *w->tags, err);
+    for (uint32_t i = 0; r == 0 && i < w->n_tags; i++)
+        r = signature_span(d, &list, i, &w->tags[i], err);
+    return r;
 }
 
 /* One of the structs veyron2/wiretype.…Type as a definition. */
@@ -529,14 +533,14 @@ static int signature_def(struct vom_defs *d, uint64_t id, const struct vom_value
 {
     struct vom_wiredef w = {0};
     size_t name = 1;
-    bool ok = true;
+    int r = 0;
 
     if (v->type == NULL || v->type->id < VOM_ID_NAMED || v->type->id > VOM_ID_PTR)
         return err_set(err, WSPR_EPROTO, "vom: type %" PRIu64 " of the signature is no definition",
                        id);
     w.kind = v->type->id;
     if (w.kind == VOM_ID_STRUCT)
-        ok = signature_fields(d, v, &w);
+        r = signature_fields(d, v, &w, err);
     else
         w.type = vom_value_at(v, w.kind == VOM_ID_MAP ? 1 : 0).u;
     if (w.kind == VOM_ID_MAP) {
@@ -546,10 +550,11 @@ static int signature_def(struct vom_defs *d, uint64_t id, const struct vom_value
         w.len = vom_value_at(v, 1).u;
         name = 2;
     }
-    ok = ok && signature_span(d, v, name, &w.name) && signature_tags(d, v, name + 1, &w);
-    if (!ok)
-        return vom_arena_error(d->arena, 0, err);
-    return vom_defs_add(d, id, &w, err);
+    if (r == 0)
+        r = signature_span(d, v, name, &w.name, err);
+    if (r == 0)
+        r = signature_tags(d, v, name + 1, &w, err);
+    return r == 0 ? vom_defs_add(d, id, &w, err) : r;
 }
 
 int vom_defs_add_signature(struct vom_defs *d, const struct vom_value *typedefs, struct err *err)

@@ -164,6 +164,7 @@ int vom_fill_string(struct arena *a, const struct vom_value *v, const struct vom
     struct span s = v->s;
     struct vom_value to;
     size_t n;
+    int r;
 
     if (target->kind == VOM_KIND_STRING || target->kind == VOM_KIND_BYTES) {
         *ret_v = vom_value_span(target, s);
@@ -172,8 +173,9 @@ int vom_fill_string(struct arena *a, const struct vom_value *v, const struct vom
     if (!bytes_fit(s, target))
         return fill_string_error(s, target, err);
     n = array ? (size_t)target->len : s.len;
-    if (vom_value_new_list(a, target, n, &to) < 0)
-        return vom_arena_error(a, n, err);
+    r = vom_value_new_list(a, target, n, &to);
+    if (r < 0)
+        return vom_arena_failed(a, r, err);
     for (size_t i = 0; i < n; i++) {
         struct vom_value e = vom_value_zero(target->elem);
 

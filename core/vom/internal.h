@@ -2,6 +2,9 @@
 #ifndef VOM_INTERNAL_H
 #define VOM_INTERNAL_H
 
+#include <stdalign.h>
+#include <stddef.h>
+
 #include "base/arena.h"
 #include "base/error.h"
 #include "vom/type.h"
@@ -9,9 +12,17 @@
 /* Why the arena gave no n bytes: its maximum, or memory. */
 static inline int vom_arena_error(const struct arena *a, size_t n, struct err *err)
 {
-    if (n > a->max || a->used > a->max - n)
+    size_t left = a->used < a->max ? a->max - a->used : 0;
+
+    if (n > left / alignof(max_align_t) * alignof(max_align_t))
         return err_set(err, WSPR_ELIMIT, "vom: value needs more than %zu bytes of memory", a->max);
     return err_set(err, WSPR_ENOMEM, "out of memory");
+}
+
+/* The same for somebody who was told already which of the two it is. */
+static inline int vom_arena_failed(const struct arena *a, int why, struct err *err)
+{
+    return vom_arena_error(a, why == WSPR_ELIMIT ? SIZE_MAX : 0, err);
 }
 
 static inline int vom_depth_error(struct err *err)

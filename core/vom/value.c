@@ -8,6 +8,7 @@
 int vom_value_new_list(struct arena *a, const struct vom_type *t, size_t n, struct vom_value *ret_v)
 {
     struct vom_value v = vom_value_zero(t);
+    size_t size = vom_type_is_bytes(t) ? 1 : sizeof *v.words;
 
     if (t->kind == VOM_KIND_ARRAY ? n != t->len
                                   : t->kind != VOM_KIND_SLICE && t->kind != VOM_KIND_BYTES)
@@ -18,16 +19,17 @@ int vom_value_new_list(struct arena *a, const struct vom_type *t, size_t n, stru
         return 0;
     }
     if (vom_type_is_bytes(t)) {
-        v.s.p = arena_calloc(a, n, 1);
+        v.s.p = arena_calloc(a, n, size);
     } else if (vom_type_is_words(t)) {
-        v.words = arena_calloc(a, n, sizeof *v.words);
+        v.words = arena_calloc(a, n, size);
     } else {
-        v.items = arena_calloc(a, n, sizeof *v.items);
+        size = sizeof *v.items;
+        v.items = arena_calloc(a, n, size);
         for (size_t i = 0; v.items != NULL && i < n; i++)
             v.items[i].type = t->elem;
     }
     if (v.items == NULL)
-        return vom_arena_error(a, n, NULL);
+        return vom_arena_error(a, n > SIZE_MAX / size ? SIZE_MAX : n * size, NULL);
     *ret_v = v;
     return 0;
 }
@@ -58,9 +60,11 @@ int vom_value_new_map(struct arena *a, const struct vom_type *t, size_t n, struc
         return WSPR_EINVAL;
     v.n = n;
     if (n > 0) {
-        v.items = arena_calloc(a, 2 * n, sizeof *v.items);
+        size_t size = 2 * sizeof *v.items;
+
+        v.items = arena_calloc(a, n, size);
         if (v.items == NULL)
-            return vom_arena_error(a, n, NULL);
+            return vom_arena_error(a, n > SIZE_MAX / size ? SIZE_MAX : n * size, NULL);
     }
     for (size_t i = 0; i < n; i++) {
         v.items[2 * i].type = t->key;

@@ -200,6 +200,36 @@ static void decoded_and_converted(void)
     arena_done(&a);
 }
 
+/* A limit is called one, wherever it is met. */
+static void short_memory(void)
+{
+    static const char *const from[] = {"slice of (int32)", "array[5] of (string)", "bytes",
+                                       "map from (string) to (int32)"};
+    static const char *const to[] = {"slice of (int64)", "slice of (interface)",
+                                     "slice of (uint16)", "map from (string) to (int64)"};
+
+    for (size_t i = 0; i < sizeof from / sizeof from[0]; i++) {
+        struct arena a = NOTATION_ARENA;
+        const struct vom_type *t = notation_type(&a, from[i]), *target = notation_type(&a, to[i]);
+        struct vom_value v, got;
+        int r = WSPR_ELIMIT;
+
+        if (t->kind == VOM_KIND_MAP)
+            TAP_IS(vom_value_new_map(&a, t, 5, &v) == 0);
+        else
+            TAP_IS(vom_value_new_list(&a, t, 5, &v) == 0);
+        for (size_t max = 0; r == WSPR_ELIMIT; max += 8) {
+            struct arena few = ARENA_INIT(max);
+
+            r = vom_convert(&few, &v, target, NULL, &got, NULL);
+            TAP_OK(r == 0 || r == WSPR_ELIMIT, "%s to %s in %zu bytes: %d", from[i], to[i], max, r);
+            arena_done(&few);
+        }
+        TAP_IS(r == 0);
+        arena_done(&a);
+    }
+}
+
 const struct tap_case vom_convert_cases[VOM_CONVERT_CASES] = {
     {"pointers", pointers},
     {"endless pointer", endless_pointer},
@@ -208,4 +238,5 @@ const struct tap_case vom_convert_cases[VOM_CONVERT_CASES] = {
     {"into interfaces", into_interfaces},
     {"initial values", initial_values},
     {"decoded and converted", decoded_and_converted},
+    {"short memory", short_memory},
 };

@@ -283,6 +283,26 @@ static void short_memory(void)
     }
 }
 
+/* What a signature takes beyond the limit is not said to be a lack of memory. */
+static void signatures_in_short_memory(void)
+{
+    struct arena a = NOTATION_ARENA;
+    struct vom_value list = signature_list(&a);
+    int r = WSPR_ELIMIT;
+
+    for (size_t max = 0; r == WSPR_ELIMIT; max += 8) {
+        struct arena types = ARENA_INIT(max);
+        struct vom_defs d;
+
+        vom_defs_init(&d, &types, 100);
+        r = vom_defs_add_signature(&d, &list, NULL);
+        TAP_OK(r == 0 || r == WSPR_ELIMIT, "%zu bytes: %d", max, r);
+        arena_done(&types);
+    }
+    TAP_IS(r == 0);
+    arena_done(&a);
+}
+
 const struct tap_case vom_defs_cases[VOM_DEFS_CASES] = {
     {"predefined shapes", predefined_shapes},
     {"arrays without bytes", arrays_without_bytes},
@@ -291,4 +311,5 @@ const struct tap_case vom_defs_cases[VOM_DEFS_CASES] = {
     {"long chains", long_chains},
     {"signatures", signatures},
     {"short memory", short_memory},
+    {"signatures in short memory", signatures_in_short_memory},
 };
