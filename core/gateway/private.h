@@ -181,9 +181,10 @@ struct wspr_conn {
     struct wspr_flow *barrier; /* input waits for this one */
     struct wspr_flow *stalled; /* input waits until this one takes its kept messages */
     struct list calls;         /* struct wspr_call */
-    size_t call_bytes;         /* what they take, and names whose signatures are waited for */
-    struct list sig_waits;     /* struct sig_wait */
-    struct sig_entry *sigs;    /* signature cache, hash by name */
+    /* What they take, names whose signatures are waited for, and requests that wait for servers. */
+    size_t call_bytes;
+    struct list sig_waits;  /* struct sig_wait */
+    struct sig_entry *sigs; /* signature cache, hash by name */
     size_t sig_bytes;
     struct list servers; /* struct wspr_server */
     unsigned n_servers;

@@ -34,6 +34,8 @@ struct server_op {
     void (*served)(void *arg, const struct wspr_fault *fault, const char *endpoint);
     void (*stopped)(void *arg);
     void *arg;
+    struct wspr_conn *conn;
+    size_t size; /* in the connection's call_bytes */
     size_t name_len;
     char name[];
 };
@@ -43,6 +45,7 @@ struct server_op {
 static void op_free(struct server_op *op)
 {
     list_remove(&op->node);
+    op->conn->call_bytes -= op->size;
     gateway_service_free(op->service);
     security_private_unref(op->identity);
     free(op);
@@ -466,18 +469,27 @@ static void tell(const struct err *e, char *error, size_t error_size)
         snprintf(error, error_size, "%s", err_text(e));
 }
 
+/* What waits is kept, be it for as long as a relay or mount table does not answer. */
 static int queue_op(struct wspr_server *s, enum server_op_kind kind, struct span name,
-                    struct server_op **ret_op)
+                    const struct gateway_service *service, struct server_op **ret_op)
 {
     struct server_op *op;
+    size_t size = sizeof *op + name.len + (service != NULL ? service->arena.used : 0);
 
     if (s->n_queued >= SERVER_QUEUE_MAX) {
         s->gw->stats.err_server_limit++;
         return WSPR_ELIMIT;
     }
+    if (s->conn->call_bytes + size > s->gw->limits.calls_per_conn) {
+        s->gw->stats.err_call_bytes++;
+        return WSPR_ELIMIT;
+    }
     op = calloc(1, sizeof *op + name.len);
     if (op == NULL)
         return WSPR_ENOMEM;
+    op->conn = s->conn;
+    op->size = size;
+    op->conn->call_bytes += size;
     op->kind = kind;
     op->name_len = name.len;
     if (name.len > 0)
@@ -508,7 +520,7 @@ int wspr_server_serve(struct wspr_server *s, const struct wspr_span *name,
     if (r == 0 && gateway_conn_identity(s->conn, &identity, &e) < 0)
         r = WSPR_EBADARG; /* what the connection is to be has no identity now */
     if (r == 0) {
-        r = queue_op(s, OP_SERVE, span_of(name->p, name->len), &op);
+        r = queue_op(s, OP_SERVE, span_of(name->p, name->len), described, &op);
         if (r < 0)
             err_set(&e, r, "%s",
                     r == WSPR_ELIMIT ? "too many requests wait for this server" : err_code_text(r));
@@ -529,7 +541,7 @@ int wspr_server_serve(struct wspr_server *s, const struct wspr_span *name,
 int wspr_server_stop(struct wspr_server *s, void (*done)(void *arg), void *arg)
 {
     struct server_op *op;
-    int r = queue_op(s, OP_STOP, span_of(NULL, 0), &op);
+    int r = queue_op(s, OP_STOP, span_of(NULL, 0), NULL, &op);
 
     if (r < 0)
         return r;

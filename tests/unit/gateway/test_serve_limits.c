@@ -232,6 +232,28 @@ static void test_queue(void)
     serving_end();
 }
 
+/* They are kept as long as a relay does not answer, so they count like calls that wait. */
+static void test_large_queue(void)
+{
+    struct serving_how how = {.limits = {.calls_per_conn = 100000}, .idle = true};
+    char mute[256], name[30001];
+    int fd = gw_mute_server(mute);
+
+    how.proxy = mute;
+    memset(name, 'x', sizeof name - 1);
+    name[sizeof name - 1] = '\0';
+    serving_begin(&how);
+    for (int i = 0; i < 4; i++)
+        serving_ask(a, i, (unsigned)i % 2, name, "{}");
+    page_expect_error(a, 3, INTERNAL,
+                      "error serving service: too many requests wait for this server");
+    TAP_IS(serving_stats()->err_call_bytes == 1 && serving_stats()->in_bytes > 90000);
+    serving_ask(a, 4, 1, "", "{}");
+    page_expect_silence(a);
+    serving_end();
+    close(fd);
+}
+
 /* A page that does not read: new calls fail, and its connection lives on within its limits. */
 static void test_page_that_does_not_read(void)
 {
@@ -269,6 +291,7 @@ static const struct tap_case cases[] = {
     {"flows of the page", test_flows},
     {"flows of the page, refused", test_flows_refused},
     {"requests that wait for a server", test_queue},
+    {"large requests that wait for a server", test_large_queue},
     {"a page that does not read", test_page_that_does_not_read},
 };
 
