@@ -11,6 +11,9 @@
 
 #define SERVICE_OUT_MAX 256 /* results of one method */
 
+/* Reading a description takes less than twice as much as keeping it, unless it repeats itself. */
+#define SERVICE_SCRATCH(max) (4 * (max) + 65536)
+
 /* The types of a served object's signature; everything is "any" (spec: websocket 9). */
 static const struct vom_type type_any = VOM_TYPE_NAMED(VOM_KIND_ANY, "veyron2/vdlutil.AnyData");
 static const struct vom_type type_err = VOM_TYPE_NAMED(VOM_KIND_ANY, "error");
@@ -169,7 +172,7 @@ int gateway_service_read(struct span text, size_t max, struct gateway_service **
                          struct err *err)
 {
     struct gateway_service *s = calloc(1, sizeof *s);
-    struct arena scratch = ARENA_INIT(text.len * 16 + 65536);
+    struct arena scratch = ARENA_INIT(SERVICE_SCRATCH(max));
     struct json_map map = {NULL, 0};
     int r = 0;
 
@@ -178,6 +181,8 @@ int gateway_service_read(struct span text, size_t max, struct gateway_service **
     arena_init(&s->arena, max);
     if (text.p != NULL)
         r = json_decode_value(text, &service_field, &map, &scratch, 0, 0, err);
+    if (r == WSPR_ELIMIT && scratch.used > 0)
+        too_large(err);
     if (r == 0)
         r = take_methods(s, &map, err);
     arena_done(&scratch);

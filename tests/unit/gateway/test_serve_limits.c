@@ -143,6 +143,16 @@ static void test_description(void)
     serving_ask(a, 1, 1, "", buf_cstr(&text));
     page_expect_error(a, 1, INTERNAL,
                       "error serving service: the description of the service is too large");
+    /* Neither is much memory taken to find that out, nor is it called a lack of memory. */
+    buf_reset(&text);
+    buf_append_str(&text, "{\"x\":{\"numOutArgs\":1,\"inArgs\":[\"\"");
+    for (int i = 0; i < 16400; i++)
+        buf_append_str(&text, ",\"\"");
+    buf_append_str(&text, "]}}");
+    serving_ask(a, 3, 1, "", buf_cstr(&text));
+    page_expect_error(a, 3, INTERNAL,
+                      "error serving service: the description of the service is too large");
+    TAP_IS(serving_stats()->err_server_limit == 2);
     buf_done(&text);
     page_expect_silence(a);
     TAP_IS(serving_stats()->servers == 0);
