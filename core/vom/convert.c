@@ -13,6 +13,8 @@
 #include "vom/internal.h"
 #include "vom/wiretypes.h"
 
+#define ZERO_LONG 64 /* values to look at */
+
 /* What a pointer's target became. */
 struct memo {
     const struct vom_type *elem;
@@ -27,6 +29,7 @@ struct convert {
     struct vom_ptrmap memos; /* by the source's target */
     struct vom_ptrmap plain; /* types: 1 if without interfaces and pointers, else 0 */
     struct vom_ptrmap same;  /* types: the one they were last compared with, and how */
+    struct vom_ptrmap zeros; /* by items: whether they are zero, where that was long to find out */
     uint64_t n_pointers;
     unsigned depth;
     unsigned generic_depth; /* inside types that the peer chose, interfaces take everything */
@@ -278,6 +281,34 @@ static int convert_map(struct convert *c, const struct vom_value *v, const struc
     return r < 0 ? err_set(c->err, r, "%s", err_code_text(r)) : 0;
 }
 
+/*
+ * Whether a value is zero. Structs in structs ask for what is inside them on each level, so a long
+ * look at it has to be the last one. *work grows by what was looked at.
+ */
+static bool is_zero(struct convert *c, const struct vom_value *v, size_t *work)
+{
+    struct vom_ptrmap_entry *e;
+    size_t n, before = *work;
+    bool zero = true;
+
+    ++*work;
+    if ((v->type->kind != VOM_KIND_STRUCT && v->type->kind != VOM_KIND_ARRAY) || v->items == NULL)
+        return vom_value_is_zero(v);
+    e = vom_ptrmap_find(&c->zeros, v->items);
+    if (e != NULL)
+        return e->u != 0;
+    n = vom_value_len(v);
+    for (size_t i = 0; zero && i < n; i++) {
+        struct vom_value item = vom_value_at(v, i);
+
+        zero = is_zero(c, &item, work);
+    }
+    e = *work - before > ZERO_LONG ? vom_ptrmap_add(&c->zeros, v->items) : NULL;
+    if (e != NULL)
+        e->u = zero;
+    return zero;
+}
+
 /* Fields that are zero were not sent, so they leave the target's alone. */
 static int convert_struct(struct convert *c, const struct vom_value *v, const struct vom_type *t,
                           const struct vom_value *init, struct vom_value *ret_v)
@@ -296,9 +327,10 @@ static int convert_struct(struct convert *c, const struct vom_value *v, const st
     for (uint32_t i = 0; r == 0 && v->items != NULL && i < v->type->n_fields; i++) {
         struct span name = v->type->fields[i].name;
         struct vom_value old, to;
+        size_t work = 0;
         int at;
 
-        if (vom_value_is_zero(&v->items[i]))
+        if (is_zero(c, &v->items[i], &work))
             continue;
         /* Mostly it is the same field. */
         at = i < t->n_fields && span_equal(t->fields[i].name, name) ? (int)i
@@ -391,11 +423,13 @@ int vom_convert(struct arena *a, const struct vom_value *v, const struct vom_typ
     vom_ptrmap_init(&c.memos);
     vom_ptrmap_init(&c.plain);
     vom_ptrmap_init(&c.same);
+    vom_ptrmap_init(&c.zeros);
     r = convert_value(&c, v, target, initial, &to);
     vom_generic_done(&c.generic);
     vom_ptrmap_done(&c.memos);
     vom_ptrmap_done(&c.plain);
     vom_ptrmap_done(&c.same);
+    vom_ptrmap_done(&c.zeros);
     if (r == 0)
         *ret_v = to;
     return r;

@@ -9,7 +9,7 @@
 #define VOM_ENC_CASES     10
 #define VOM_DEC_CASES     10
 #define VOM_DEFS_CASES    8
-#define VOM_CONVERT_CASES 8
+#define VOM_CONVERT_CASES 9
 #define VOM_TIME_CASES    3
 #define VOM_FAULTS_CASES  3
 

@@ -1,4 +1,7 @@
 #include "config.h"
+
+#include <time.h>
+
 #include "notation.h"
 #include "suites.h"
 #include "vom/convert.h"
@@ -200,6 +203,46 @@ static void decoded_and_converted(void)
     arena_done(&a);
 }
 
+#define DEEP  200
+#define BYTES 1000000
+
+/* Converts bytes, all zero but the last, in structs in structs. The time that it takes. */
+static clock_t convert_nested(size_t depth)
+{
+    static const struct vom_type bytes = {
+        .kind = VOM_KIND_ARRAY, .elem = &vom_type_byte, .len = BYTES};
+    struct vom_type chain[DEEP];
+    struct vom_field fields[DEEP][2];
+    struct arena a = ARENA_INIT(3 * BYTES);
+    struct vom_value inner, v, got = vom_value_zero(&bytes);
+    clock_t begin;
+
+    TAP_IS(vom_value_new_list(&a, &bytes, BYTES, &inner) == 0);
+    vom_value_set(&inner, BYTES - 1, vom_value_uint(&vom_type_byte, 1));
+    for (size_t i = 0; i < depth; i++) {
+        fields[i][0] = (struct vom_field)VOM_FIELD("A", i > 0 ? &chain[i - 1] : &bytes);
+        fields[i][1] = (struct vom_field)VOM_FIELD("B", &vom_type_any);
+        chain[i] = (struct vom_type){.kind = VOM_KIND_STRUCT, .n_fields = 2, .fields = fields[i]};
+        TAP_IS(vom_value_new_struct(&a, &chain[i], &v) == 0);
+        vom_value_set(&v, 0, inner);
+        inner = v;
+    }
+    begin = clock();
+    TAP_IS(vom_convert(&a, &v, v.type, NULL, &got, NULL) == 0);
+    begin = clock() - begin;
+    TAP_IS(vom_value_equal(&v, &got));
+    arena_done(&a);
+    return begin;
+}
+
+/* Each level wants to know whether there is anything inside: that is found out once. */
+static void deep_zeros(void)
+{
+    clock_t few = convert_nested(2), many = convert_nested(DEEP);
+
+    TAP_OK(many < 20 * few, "%ld and %ld", (long)few, (long)many);
+}
+
 /* A limit is called one, wherever it is met. */
 static void short_memory(void)
 {
@@ -238,5 +281,6 @@ const struct tap_case vom_convert_cases[VOM_CONVERT_CASES] = {
     {"into interfaces", into_interfaces},
     {"initial values", initial_values},
     {"decoded and converted", decoded_and_converted},
+    {"deep zeros", deep_zeros},
     {"short memory", short_memory},
 };
