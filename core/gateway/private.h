@@ -363,9 +363,11 @@ void gateway_call_cut_pipes(struct wspr_flow *f);
 bool gateway_server_belongs(const struct list *servers, const struct wspr_host *host);
 /*
  * Whether a page's server is about to be mounted under the name, or a part of it, the first time.
- * After GATEWAY_MOUNT_WAIT nobody cares: every call asks, and mount tables may be out of reach.
+ * After GATEWAY_MOUNT_WAIT nobody cares: every call asks, and mount tables may be out of reach. Nor
+ * does anybody if that many names are newer.
  */
 #define GATEWAY_MOUNT_WAIT (2 * CLOCK_S)
+#define GATEWAY_MOUNT_LOOK 512
 bool gateway_server_is_mounting(struct gateway *gw, struct span name);
 /* Servers that run under an earlier blessing of this identity go on under this one. */
 void gateway_server_renew_all(struct wspr_conn *c, struct security_private *identity);

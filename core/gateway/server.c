@@ -152,17 +152,22 @@ static bool is_settled(struct wspr_server *s)
 
 bool gateway_server_is_mounting(struct gateway *gw, struct span name)
 {
-    bool mounting = false;
+    struct list *node = gw->mounting.prev, *before;
 
-    LIST_FOREACH_SAFE (node, after, &gw->mounting) {
+    /* The newest first: who asks has mostly just been told that it is served. */
+    for (size_t n = 0; node != &gw->mounting && n < GATEWAY_MOUNT_LOOK; node = before) {
         struct wspr_server *s = LIST_OBJECT(node, struct wspr_server, mounting_node);
 
-        if (is_settled(s))
+        before = node->prev;
+        if (is_settled(s)) {
             list_remove(node);
-        else
-            mounting = mounting || rpc_publisher_covers(rpc_server_publisher(s->rpc), name);
+            continue;
+        }
+        if (rpc_publisher_covers(rpc_server_publisher(s->rpc), name))
+            return true;
+        n += rpc_publisher_names(rpc_server_publisher(s->rpc));
     }
-    return mounting;
+    return false;
 }
 
 static void finish_serve(struct wspr_server *s)

@@ -213,10 +213,14 @@ static void fetch_failed(void *arg)
 static void fetch_start(void *arg)
 {
     struct sig_fetch *f = arg;
+    int64_t step = f->waited / 8;
 
     if (f->waited < GATEWAY_MOUNT_WAIT && gateway_server_is_mounting(f->gw, fetch_name(f))) {
-        f->waited += FETCH_MOUNT_STEP;
-        loop_timer_start(&f->start, FETCH_MOUNT_STEP);
+        /* Many may wait: those who wait long look less often. */
+        if (step < FETCH_MOUNT_STEP)
+            step = FETCH_MOUNT_STEP;
+        f->waited += step;
+        loop_timer_start(&f->start, step);
         return;
     }
     rpc_call_start(f->call, 0);

@@ -123,6 +123,17 @@ static void test_names_that_hang(void)
     TAP_IS(!gateway_server_is_mounting(gw, span_str(name)));
     snprintf(name, sizeof name, "%s//some/name/x", mute);
     TAP_IS(gateway_server_is_mounting(gw, span_str(name)));
+    /* Every call asks: there is an end to the names that are looked at, and new ones go first. */
+    for (int i = 0; i < 700; i++) {
+        snprintf(name, sizeof name, "%s//n%d", mute, i);
+        serving_ask(a, 3 + 2 * i, 2 + (unsigned)i / 100, name, "{}");
+        serving_expect_endpoint(a, 3 + 2 * i, serving.endpoint);
+    }
+    TAP_IS(gateway_server_is_mounting(gw, span_str(name)));
+    snprintf(name, sizeof name, "%s//n%d", mute, 100);
+    TAP_IS(gateway_server_is_mounting(gw, span_str(name)));
+    snprintf(name, sizeof name, "%s//n%d", mute, 0);
+    TAP_IS(!gateway_server_is_mounting(gw, span_str(name)));
     loop_worker_skip(serving.g.w, GATEWAY_MOUNT_WAIT);
     gw_run(&serving.g, 10);
     TAP_IS(!gateway_server_is_mounting(gw, span_str(name)) && list_empty(&gw->mounting));
