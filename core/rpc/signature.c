@@ -12,6 +12,7 @@
 
 #define SIG_DEFS_MAX    4096
 #define SIG_METHODS_MAX 4096
+#define SIG_BAD_MAX     64 /* definitions without a meaning, beyond which nobody looks for more */
 
 void rpc_signature_init(struct rpc_signature *s)
 {
@@ -97,16 +98,35 @@ const struct rpc_sig_method *rpc_signature_method(const struct rpc_signature *s,
 
 /* ---- building it from the value that the object sent ---- */
 
-/* An id that means nothing spoils only the methods that use it. */
-static const struct vom_type *type_of(struct vom_defs *defs, const struct vom_value *id)
+/* The definitions of a signature, and which of them turned out to mean nothing. */
+struct sig_defs {
+    struct vom_defs defs;
+    size_t n, n_bad;
+    bool *bad;
+};
+
+/*
+ * An id that means nothing spoils only the methods that use it. To find that out may take as long
+ * as there are definitions, so it is not done again and again.
+ */
+static const struct vom_type *type_of(struct sig_defs *d, const struct vom_value *id)
 {
+    uint64_t i = id->u - VOM_ID_USER;
     const struct vom_type *t;
 
-    return id->u != 0 && vom_defs_type(defs, id->u, &t, NULL) == 0 ? t : NULL;
+    if (id->u == 0 || (i < d->n && (d->bad[i] || d->n_bad == SIG_BAD_MAX)))
+        return NULL;
+    if (vom_defs_type(&d->defs, id->u, &t, NULL) == 0)
+        return t;
+    if (i < d->n) {
+        d->bad[i] = true;
+        d->n_bad++;
+    }
+    return NULL;
 }
 
 /* A list of MethodArgument. */
-static int build_args(struct rpc_signature *s, struct vom_defs *defs, const struct vom_value *list,
+static int build_args(struct rpc_signature *s, struct sig_defs *defs, const struct vom_value *list,
                       const struct rpc_sig_arg **ret_args, size_t *ret_n)
 {
     size_t n = vom_value_len(list);
@@ -126,7 +146,7 @@ static int build_args(struct rpc_signature *s, struct vom_defs *defs, const stru
     return 0;
 }
 
-static int build_method(struct rpc_signature *s, struct vom_defs *defs, struct span name,
+static int build_method(struct rpc_signature *s, struct sig_defs *defs, struct span name,
                         const struct vom_value *v, struct rpc_sig_method *m)
 {
     struct vom_value in = vom_value_field(v, "InArgs"), out = vom_value_field(v, "OutArgs");
@@ -148,14 +168,17 @@ static int build_methods(struct rpc_signature *s, const struct vom_value *v, str
 {
     struct vom_value typedefs = vom_value_field(v, "TypeDefs");
     struct vom_value methods = vom_value_field(v, "Methods");
-    struct vom_defs defs;
+    struct sig_defs defs = {.n = vom_value_len(&typedefs)};
     int r;
 
-    vom_defs_init(&defs, &s->arena, SIG_DEFS_MAX);
-    defs.catalogue = true;
-    r = vom_defs_add_signature(&defs, &typedefs, err);
+    vom_defs_init(&defs.defs, &s->arena, SIG_DEFS_MAX);
+    defs.defs.catalogue = true;
+    r = vom_defs_add_signature(&defs.defs, &typedefs, err);
     if (r < 0)
         return r;
+    defs.bad = arena_calloc(&s->arena, defs.n, sizeof *defs.bad);
+    if (defs.bad == NULL)
+        return err_set(err, WSPR_ENOMEM, "out of memory");
     s->n_methods = vom_value_len(&methods);
     if (s->n_methods > SIG_METHODS_MAX)
         return err_set(err, WSPR_ELIMIT, "the signature has too many methods");
