@@ -82,12 +82,14 @@ static struct wspr_signature *signature_new(void)
 static int signature_show(struct wspr_signature *s, struct err *err)
 {
     struct buf json = BUF_INIT(SIG_ARENA_MAX);
+    size_t n;
 
     write_json(&json, s);
+    n = buf_error(&json) == WSPR_ELIMIT ? SIG_ARENA_MAX : json.len + 1;
     if (buf_error(&json) == 0)
         s->json = arena_copy(&s->sig.arena, buf_span(&json));
     buf_done(&json);
-    return s->json.p != NULL ? 0 : err_set(err, WSPR_ENOMEM, "out of memory");
+    return s->json.p != NULL ? 0 : rpc_signature_no_room(&s->sig, n, err);
 }
 
 /* ---- fetching ---- */

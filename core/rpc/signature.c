@@ -1,6 +1,8 @@
 #include "config.h"
 #include "rpc/signature.h"
 
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "base/unicode.h"
@@ -25,6 +27,14 @@ void rpc_signature_done(struct rpc_signature *s)
     arena_done(&s->arena);
     s->methods = NULL;
     s->n_methods = 0;
+}
+
+int rpc_signature_no_room(const struct rpc_signature *s, size_t n, struct err *err)
+{
+    /* What the arena hands out is rounded up. */
+    if (s->arena.max - s->arena.used < n + alignof(max_align_t))
+        return err_set(err, WSPR_ELIMIT, "the signature is too large");
+    return err_set(err, WSPR_ENOMEM, "out of memory");
 }
 
 /* ---- names ---- */
@@ -127,13 +137,13 @@ static const struct vom_type *type_of(struct sig_defs *d, const struct vom_value
 
 /* A list of MethodArgument. */
 static int build_args(struct rpc_signature *s, struct sig_defs *defs, const struct vom_value *list,
-                      const struct rpc_sig_arg **ret_args, size_t *ret_n)
+                      const struct rpc_sig_arg **ret_args, size_t *ret_n, struct err *err)
 {
     size_t n = vom_value_len(list);
     struct rpc_sig_arg *args = arena_calloc(&s->arena, n, sizeof *args);
 
     if (args == NULL)
-        return WSPR_ENOMEM;
+        return rpc_signature_no_room(s, n * sizeof *args, err);
     for (size_t i = 0; i < n; i++) {
         struct vom_value arg = vom_value_at(list, i);
         struct vom_value type = vom_value_field(&arg, "Type");
@@ -147,7 +157,7 @@ static int build_args(struct rpc_signature *s, struct sig_defs *defs, const stru
 }
 
 static int build_method(struct rpc_signature *s, struct sig_defs *defs, struct span name,
-                        const struct vom_value *v, struct rpc_sig_method *m)
+                        const struct vom_value *v, struct rpc_sig_method *m, struct err *err)
 {
     struct vom_value in = vom_value_field(v, "InArgs"), out = vom_value_field(v, "OutArgs");
     struct vom_value in_stream = vom_value_field(v, "InStream");
@@ -155,9 +165,9 @@ static int build_method(struct rpc_signature *s, struct sig_defs *defs, struct s
     int r;
 
     m->name = name;
-    r = build_args(s, defs, &in, &m->in, &m->n_in);
+    r = build_args(s, defs, &in, &m->in, &m->n_in, err);
     if (r == 0)
-        r = build_args(s, defs, &out, &m->out, &m->n_out);
+        r = build_args(s, defs, &out, &m->out, &m->n_out, err);
     m->in_stream = type_of(defs, &in_stream);
     m->out_stream = type_of(defs, &out_stream);
     m->streaming = in_stream.u != 0 || out_stream.u != 0;
@@ -178,18 +188,19 @@ static int build_methods(struct rpc_signature *s, const struct vom_value *v, str
         return r;
     defs.bad = arena_calloc(&s->arena, defs.n, sizeof *defs.bad);
     if (defs.bad == NULL)
-        return err_set(err, WSPR_ENOMEM, "out of memory");
+        return rpc_signature_no_room(s, defs.n * sizeof *defs.bad, err);
     s->n_methods = vom_value_len(&methods);
     if (s->n_methods > SIG_METHODS_MAX)
         return err_set(err, WSPR_ELIMIT, "the signature has too many methods");
     s->methods = arena_calloc(&s->arena, s->n_methods, sizeof *s->methods);
     if (s->methods == NULL)
-        return err_set(err, WSPR_ENOMEM, "out of memory");
+        return rpc_signature_no_room(s, s->n_methods * sizeof *s->methods, err);
     for (size_t i = 0; i < s->n_methods; i++) {
         struct vom_value key = vom_value_key(&methods, i), elem = vom_value_elem(&methods, i);
 
-        if (build_method(s, &defs, key.s, &elem, &s->methods[i]) < 0)
-            return err_set(err, WSPR_ENOMEM, "out of memory");
+        r = build_method(s, &defs, key.s, &elem, &s->methods[i], err);
+        if (r < 0)
+            return r;
     }
     qsort(s->methods, s->n_methods, sizeof *s->methods, compare_methods);
     return 0;

@@ -43,6 +43,8 @@ struct rpc_signature {
 
 void rpc_signature_init(struct rpc_signature *s);
 void rpc_signature_done(struct rpc_signature *s);
+/* The error of who did not get n bytes of its arena: WSPR_ELIMIT or WSPR_ENOMEM. */
+int rpc_signature_no_room(const struct rpc_signature *s, size_t n, struct err *err);
 /* Reads the first result of Signature. WSPR_ETYPE, WSPR_EPROTO, WSPR_ELIMIT, WSPR_ENOMEM. */
 int rpc_signature_read(struct rpc_signature *s, const struct rpc_value *v, struct err *err);
 /*

@@ -10,7 +10,7 @@
 #define RPC_LOST_CASES      5
 #define RPC_OWN_CASES       9
 #define RPC_FAKE_CASES      1
-#define RPC_SIGNATURE_CASES 1
+#define RPC_SIGNATURE_CASES 2
 
 extern const struct tap_case rpc_calls_cases[RPC_CALLS_CASES];
 extern const struct tap_case rpc_load_cases[RPC_LOAD_CASES];

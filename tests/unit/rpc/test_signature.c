@@ -109,6 +109,28 @@ static void test_unknown_types(void)
     TAP_OK(unknown < 4 * known, "%ld and %ld", (long)known, (long)unknown);
 }
 
+/* One that takes more than it may is too large, wherever that is found out. */
+static void test_large(void)
+{
+    unsigned large = 0;
+
+    for (size_t n = 4000; n < 40000; n += 500) {
+        struct rpc_signature sig;
+        struct sent s;
+        int r;
+
+        sent_begin(&s, 0, n);
+        for (size_t i = 0; i < n; i++)
+            sent_arg(&s, i, 2);
+        r = sent_read(&s, &sig, NULL);
+        TAP_OK(r == WSPR_ELIMIT || (r == 0 && large == 0), "%zu arguments: %d", n, r);
+        large += r < 0;
+        rpc_signature_done(&sig);
+    }
+    TAP_IS(large > 0 && large < 72);
+}
+
 const struct tap_case rpc_signature_cases[RPC_SIGNATURE_CASES] = {
     {"types that mean nothing", test_unknown_types},
+    {"signatures that are too large", test_large},
 };
