@@ -77,7 +77,7 @@ static void print_scalar(const struct printer *p, const struct vom_type *t)
 
 static void print_type(const struct printer *p, const struct vom_type *t, unsigned depth)
 {
-    if (depth > TEXT_DEPTH || p->out->len - p->start > TEXT_MAX) {
+    if (depth > TEXT_DEPTH || p->out->len - p->start > TEXT_MAX || buf_error(p->out) != 0) {
         buf_append_str(p->out, "...");
         return;
     }

@@ -4,7 +4,7 @@
 
 #include "tap.h"
 
-#define VOM_TYPE_CASES    6
+#define VOM_TYPE_CASES    7
 #define VOM_VALUE_CASES   7
 #define VOM_ENC_CASES     10
 #define VOM_DEC_CASES     10

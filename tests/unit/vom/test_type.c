@@ -138,6 +138,25 @@ static void texts(void)
     arena_done(&a);
 }
 
+/* The same with a name that does not fit: nothing is written any more, so nothing is walked. */
+static void texts_that_do_not_fit(void)
+{
+    static const uint8_t name[5000];
+    struct vom_type chain[40];
+    struct vom_field fields[40][8];
+    struct buf b = BUF_INIT(4096);
+
+    for (size_t i = 0; i < 40; i++) {
+        for (size_t k = 0; k < 8; k++)
+            fields[i][k] = (struct vom_field)VOM_FIELD("A", i < 39 ? &chain[i + 1] : &vom_type_int);
+        chain[i] = (struct vom_type){.kind = VOM_KIND_STRUCT, .n_fields = 8, .fields = fields[i]};
+    }
+    fields[0][0].name = span_of(name, sizeof name);
+    vom_type_print(&b, &chain[0], VOM_STYLE_WIRE);
+    TAP_IS(buf_error(&b) == WSPR_ELIMIT && b.len < 100);
+    buf_done(&b);
+}
+
 static void copies(void)
 {
     struct arena from = NOTATION_ARENA, to = NOTATION_ARENA;
@@ -202,7 +221,11 @@ static void kinds_of_types(void)
 }
 
 const struct tap_case vom_type_cases[VOM_TYPE_CASES] = {
-    {"same types", same_types}, {"same is bounded", same_is_bounded},
-    {"texts", texts},           {"copies", copies},
-    {"predefined", predefined}, {"kinds of types", kinds_of_types},
+    {"same types", same_types},
+    {"same is bounded", same_is_bounded},
+    {"texts", texts},
+    {"texts that do not fit", texts_that_do_not_fit},
+    {"copies", copies},
+    {"predefined", predefined},
+    {"kinds of types", kinds_of_types},
 };
