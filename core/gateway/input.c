@@ -1,8 +1,8 @@
 /*
  * What is kept of the messages of all pages together: the beginnings of those that are not
- * complete, stream values that wait, calls with arguments that are not sent yet. Each has a limit
- * of its own for one page, but many could fill the memory all the same: beyond in_total the one
- * with most ends.
+ * complete, stream values that wait, calls with arguments that are not sent yet, descriptions and
+ * names of objects. Each has a limit of its own for one page, but many could fill the memory all
+ * the same: beyond in_total the one with most ends.
  *
  * It is counted when a page has sent something and after each turn in which its flows or calls
  * changed; a count of all is made when the limit seems to be passed.
@@ -27,7 +27,7 @@ static void recount(struct wspr_conn *c)
     size_t kept = 0;
 
     if (c->phase == CONN_OPEN)
-        kept = ws_dec_held(&c->dec) + c->kept_bytes + c->call_bytes;
+        kept = ws_dec_held(&c->dec) + c->kept_bytes + c->call_bytes + c->server_bytes;
     c->gw->stats.in_bytes += (uint64_t)kept - c->in_counted;
     c->in_counted = kept;
 }

@@ -185,9 +185,10 @@ struct wspr_conn {
     size_t call_bytes;
     struct list sig_waits;  /* struct sig_wait */
     struct sig_entry *sigs; /* signature cache, hash by name */
-    size_t sig_bytes;
-    struct list servers; /* struct wspr_server */
+    uint32_t sig_bytes;
     unsigned n_servers;
+    struct list servers;     /* struct wspr_server */
+    size_t server_bytes;     /* what they keep */
     struct rpc_share *share; /* of their names; NULL: it has had no server */
     unsigned n_invocations;  /* of all of them: the page has not answered yet */
     unsigned extras;         /* bits of enum conn_extra that the page asked for */

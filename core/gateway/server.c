@@ -23,6 +23,7 @@
 
 #define SERVER_QUEUE_MAX  64
 #define SERVER_STOP_GRACE CLOCK_S /* for calls whose arguments are still coming in */
+#define SERVER_NAME_COST  768     /* what a published name takes besides its text */
 
 enum server_op_kind { OP_SERVE, OP_STOP };
 
@@ -51,6 +52,37 @@ static void op_free(struct server_op *op)
     free(op);
 }
 
+/* Counts what the server keeps of its page's requests; of an orphan nobody counts it. */
+static void count_kept(struct wspr_server *s)
+{
+    struct rpc_publisher *p = s->rpc != NULL ? rpc_server_publisher(s->rpc) : NULL;
+    size_t kept = s->name_bytes;
+
+    if (s->conn == NULL)
+        return;
+    if (s->service != NULL)
+        kept += s->service->arena.used;
+    if (p != NULL)
+        kept += (size_t)rpc_publisher_names(p) * SERVER_NAME_COST;
+    s->conn->server_bytes += kept - s->counted;
+    s->counted = kept;
+}
+
+static void forget_service(struct wspr_server *s)
+{
+    gateway_service_free(s->service);
+    s->service = NULL;
+    count_kept(s);
+}
+
+/* The page is gone, or it has no such server any more. */
+static void leave_conn(struct wspr_server *s)
+{
+    s->conn->server_bytes -= s->counted;
+    s->conn->n_servers--;
+    s->conn = NULL;
+}
+
 static void server_free(struct wspr_server *s)
 {
     struct gateway *gw = s->gw;
@@ -59,7 +91,7 @@ static void server_free(struct wspr_server *s)
     list_remove(&s->mounting_node);
     loop_task_cancel(&s->task);
     if (s->conn != NULL)
-        s->conn->n_servers--;
+        leave_conn(s);
     gw->stats.servers--;
     gateway_service_free(s->service);
     free(s->endpoint);
@@ -178,6 +210,7 @@ static void finish_serve(struct wspr_server *s)
 
     if (r == 0)
         s->gw->stats.served++;
+    count_kept(s);
     op_done(s, r < 0 ? &e : NULL);
     err_done(&e);
 }
@@ -202,6 +235,7 @@ static void forget_rpc(struct wspr_server *s)
     s->state = SERVER_IDLE;
     free(s->endpoint);
     s->endpoint = NULL;
+    count_kept(s);
 }
 
 static void listen_failed(void *arg)
@@ -296,6 +330,7 @@ static void serve(struct wspr_server *s)
     if (s->service == NULL) {
         s->service = op->service;
         op->service = NULL;
+        count_kept(s);
     }
     if (s->state == SERVER_UP)
         finish_serve(s);
@@ -315,8 +350,7 @@ static void rpc_stopped(void *arg)
         server_free(s);
         return;
     }
-    gateway_service_free(s->service);
-    s->service = NULL;
+    forget_service(s);
     op_done(s, NULL);
     loop_worker_later(s->gw->worker, &s->task);
 }
@@ -341,8 +375,7 @@ static void run(struct wspr_server *s)
             stop_rpc(s);
             return;
         } else {
-            gateway_service_free(s->service);
-            s->service = NULL;
+            forget_service(s);
             op_done(s, NULL);
         }
     }
@@ -361,6 +394,7 @@ static void server_task(void *arg)
     gateway_invocation_reap(s);
     if (conn->phase == CONN_OPEN)
         run(s);
+    gateway_conn_count_input(conn);
     gateway_conn_leave(conn);
 }
 
@@ -374,8 +408,7 @@ static void abandon(struct wspr_server *s)
     while (op_first(s) != NULL)
         op_done(s, &e);
     err_done(&e);
-    s->conn->n_servers--;
-    s->conn = NULL;
+    leave_conn(s);
     if (s->rpc == NULL) {
         server_free(s);
         return;

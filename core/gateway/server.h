@@ -70,6 +70,7 @@ struct wspr_server {
     struct list mounting_node;       /* in gw->mounting */
     int64_t published;               /* when it got its latest name */
     size_t name_bytes;               /* of all its names */
+    size_t counted;                  /* in conn->server_bytes */
     struct list invocations;         /* struct wspr_invocation */
     struct loop_task task;           /* the queue; calls whose caller got lost */
 };

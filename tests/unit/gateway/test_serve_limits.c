@@ -275,6 +275,40 @@ static void test_large_queue(void)
     close(fd);
 }
 
+/* Objects stay as long as the page likes: beyond what all may keep the one with most ends. */
+static void test_large_servers(void)
+{
+    struct serving_how how = {.limits = {.in_total = 300000}, .idle = true};
+    char *text = malloc(60101), endpoint[512];
+    uint64_t small, large;
+
+    snprintf(text, 60101, "{\"%060000d\":{\"inArgs\":[],\"numOutArgs\":1}}", 0);
+    serving_begin(&how);
+    serving_ask(b, 1, 1, "/127.0.0.1:1//mine", "{}");
+    serving_expect_endpoint(b, 1, endpoint);
+    small = serving_stats()->in_bytes;
+    TAP_OK(small > 768 && small < 4096, "%llu", (unsigned long long)small);
+    serving_ask(a, 1, 1, "", text);
+    serving_expect_endpoint(a, 1, endpoint);
+    large = serving_stats()->in_bytes;
+    TAP_OK(large > 60000 && large < 200000, "%llu", (unsigned long long)large);
+    /* What it stops is not kept any more. */
+    page_message(a, 3, 6, "1");
+    page_expect_reply(a, 3, 0, "true");
+    page_expect_silence(a);
+    TAP_OK(serving_stats()->in_bytes == small, "%llu",
+           (unsigned long long)serving_stats()->in_bytes);
+    for (int i = 0; i < 4; i++)
+        serving_ask(a, 5 + i, (unsigned)i, "", text);
+    page_expect_close(a, 1013);
+    TAP_IS(serving_stats()->err_input == 1 && serving_stats()->in_bytes == small);
+    page_message(b, 3, 6, "1");
+    page_expect_reply(b, 3, 0, "true");
+    TAP_IS(serving_stats()->in_bytes == 0);
+    free(text);
+    serving_end();
+}
+
 /* A page that does not read: new calls fail, and its connection lives on within its limits. */
 static void test_page_that_does_not_read(void)
 {
@@ -313,6 +347,7 @@ static const struct tap_case cases[] = {
     {"flows of the page, refused", test_flows_refused},
     {"requests that wait for a server", test_queue},
     {"large requests that wait for a server", test_large_queue},
+    {"large servers", test_large_servers},
     {"a page that does not read", test_page_that_does_not_read},
 };
 
