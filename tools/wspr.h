@@ -146,6 +146,9 @@ int cli_load_identity(struct cli *cli, struct err *err);
 /* The exit status for an error of a call or a resolution. */
 int cli_status_of(const struct err *e, bool reached);
 
+/* Prints why there is no call, and returns the exit status. */
+int cli_refused(struct cli *cli, const char *name, struct span method);
+
 /* ---- wspr_out.c ---- */
 
 /* Prints "wspr: <text of fmt>" or the object of --json, and returns the status. */

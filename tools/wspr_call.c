@@ -451,7 +451,7 @@ static int prepare(struct call *c, const struct rpc_signature *sig, const struct
         return status;
     c->rpc = rpc_call_new(c->cli->client, span_str(c->name), c->method->name, &rpc, &ops, c);
     if (c->rpc == NULL)
-        return cli_fail(c->cli, CLI_LOCAL, "out of memory");
+        return cli_refused(c->cli, c->name, c->method->name);
     for (size_t i = 0; i < n && status == CLI_OK; i++) {
         if (put_value(c, c->method->in[i].type, span_str(args->v[i + 2]), true, &e) < 0)
             status = bad_argument(c, i, args->v[i + 2], &e);

@@ -89,7 +89,7 @@ static int one_call(struct ping *p)
     p->call =
         rpc_call_new(p->cli->client, span_str(p->name), span_str("GetMethodTags"), &opts, &ops, p);
     if (p->call == NULL)
-        return cli_fail(p->cli, CLI_LOCAL, "out of memory");
+        return cli_refused(p->cli, p->name, span_str("GetMethodTags"));
     vom_enc_value(rpc_call_enc(p->call), rpc_call_buf(p->call), &method, NULL);
     p->began = clock_mono();
     p->sent++;

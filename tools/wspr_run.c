@@ -137,6 +137,17 @@ static bool ends_with(const char *s, const char *end)
     return n >= m && strcmp(s + n - m, end) == 0;
 }
 
+int cli_refused(struct cli *cli, const char *name, struct span method)
+{
+    struct err e = ERR_INIT;
+    int status;
+
+    rpc_call_refused(cli->client, span_str(name), method, &e);
+    status = cli_fail_err(cli, CLI_LOCAL, &e, NULL);
+    err_done(&e);
+    return status;
+}
+
 int cli_status_of(const struct err *e, bool reached)
 {
     if (e->code == WSPR_ETIMEOUT || ends_with(err_text(e), "deadline exceeded"))

@@ -63,7 +63,7 @@ int cli_fetch_signature(struct cli *cli, const char *name, struct rpc_signature 
     cli_doing(cli, "asking %s what it offers", name);
     f.call = rpc_call_new(cli->client, span_str(name), span_str("Signature"), &opts, &ops, &f);
     if (f.call == NULL)
-        return cli_fail(cli, CLI_LOCAL, "out of memory");
+        return cli_refused(cli, name, span_str("Signature"));
     rpc_call_start(f.call, 0);
     status = cli_wait(cli, &f.done);
     rpc_call_cancel(f.call);

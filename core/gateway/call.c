@@ -373,13 +373,13 @@ static int call_convert(struct wspr_call *call, int *stage, struct err *err)
         .streaming = call->options.streaming != 0,
         .identity = call->identity,
     };
+    struct rpc_client *client = rpc_runtime_client(call->conn->gw->runtime);
     int r = 0;
 
-    call->rpc = rpc_call_new(rpc_runtime_client(call->conn->gw->runtime), call->name,
-                             call->sig_method->name, &opts,
+    call->rpc = rpc_call_new(client, call->name, call->sig_method->name, &opts,
                              opts.streaming ? &call_rpc_ops : &call_rpc_unary_ops, call);
     if (call->rpc == NULL)
-        return err_set(err, WSPR_ELIMIT, "too many calls are under way");
+        return rpc_call_refused(client, call->name, call->sig_method->name, err);
     for (size_t i = 0; i < call->args.n && r == 0; i++)
         r = convert_arg(call, i, stage, err);
     return r;

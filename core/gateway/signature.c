@@ -201,11 +201,8 @@ static void fetch_timeout(void *arg)
 static void fetch_failed(void *arg)
 {
     struct sig_fetch *f = arg;
-    struct err e = ERR_INIT;
 
-    err_set(&e, WSPR_ELIMIT, "too many calls are under way");
-    fetch_end(f, &e);
-    err_done(&e);
+    fetch_end(f, &f->err);
 }
 
 /*
@@ -246,6 +243,8 @@ static struct sig_fetch *fetch_new(struct gateway *gw, struct security_private *
         .n_results = 2,
         .identity = identity,
     };
+    struct rpc_client *client = rpc_runtime_client(gw->runtime);
+    struct span method = span_str("Signature");
     struct sig_fetch *f = calloc(1, sizeof *f + key.len);
 
     if (f == NULL)
@@ -267,13 +266,14 @@ static struct sig_fetch *fetch_new(struct gateway *gw, struct security_private *
         return NULL;
     }
     f->identity = identity != NULL ? security_private_ref(identity) : NULL;
-    f->call = rpc_call_new(rpc_runtime_client(gw->runtime), fetch_name(f), span_str("Signature"),
-                           &opts, &fetch_ops, f);
+    f->call = rpc_call_new(client, fetch_name(f), method, &opts, &fetch_ops, f);
     loop_timer_start(&f->timer, gw->limits.lookup_timeout);
-    if (f->call != NULL)
+    if (f->call != NULL) {
         fetch_start(f);
-    else
+    } else {
+        rpc_call_refused(client, fetch_name(f), method, &f->err);
         loop_worker_later(gw->worker, &f->task);
+    }
     return f;
 }
 

@@ -57,7 +57,7 @@ static struct rpc_call *call_alloc(struct rpc_client *client)
     vom_enc_init(&c->enc);
     limits.message = client->rt->limits.value_max;
     vom_dec_init(&c->dec, &limits);
-    buf_init(&c->text, 65536);
+    buf_init(&c->text, RPC_CALL_TEXT_MAX);
     buf_init(&c->targets, RPC_RESOLVE_MAX);
     buf_init(&c->head, CALL_HEAD_MAX);
     buf_init(&c->scratch, client->rt->limits.value_max);
@@ -478,6 +478,19 @@ struct rpc_call *rpc_call_new(struct rpc_client *client, struct span name, struc
     }
     rt->stats.calls_started++;
     return c;
+}
+
+int rpc_call_refused(const struct rpc_client *client, struct span name, struct span method,
+                     struct err *err)
+{
+    if (client->rt->stopping)
+        return err_set(err, WSPR_ECLOSED, "the runtime is stopping");
+    if (name.len + method.len > RPC_CALL_TEXT_MAX)
+        return err_set(err, WSPR_ELIMIT, "name and method are longer than %d bytes",
+                       RPC_CALL_TEXT_MAX);
+    if (client->n_calls >= client->rt->limits.calls)
+        return err_set(err, WSPR_ELIMIT, "too many calls are under way");
+    return err_set(err, WSPR_ENOMEM, "out of memory");
 }
 
 struct vom_enc *rpc_call_enc(struct rpc_call *c)

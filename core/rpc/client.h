@@ -108,13 +108,18 @@ struct rpc_call_opts {
     bool no_fetch; /* fetch no discharges: the call, or its name's resolution, is part of that */
 };
 
+#define RPC_CALL_TEXT_MAX 65536 /* bytes of name and method together */
+
 /*
- * A call that is not started yet; opts are copied, name and method too. NULL if memory is short or
- * the client's limit of calls is reached.
+ * A call that is not started yet; opts are copied, name and method too. NULL if it cannot be made:
+ * rpc_call_refused() says why.
  */
 struct rpc_call *rpc_call_new(struct rpc_client *client, struct span name, struct span method,
                               const struct rpc_call_opts *opts, const struct rpc_call_ops *ops,
                               void *arg);
+/* Why rpc_call_new() has just made none: WSPR_ELIMIT, WSPR_ECLOSED, else WSPR_ENOMEM. */
+int rpc_call_refused(const struct rpc_client *client, struct span name, struct span method,
+                     struct err *err);
 /* The encoder of the call, and the buffer that takes arguments and items: no other may be used. */
 struct vom_enc *rpc_call_enc(struct rpc_call *call);
 struct buf *rpc_call_buf(struct rpc_call *call);

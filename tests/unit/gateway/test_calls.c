@@ -116,6 +116,22 @@ static void test_wrong_requests(void)
     end();
 }
 
+/* Longer than any name; the limit that is told is that one. */
+static void test_long_name(void)
+{
+    char *data = malloc(70400);
+    const char *got;
+
+    begin(NULL);
+    snprintf(data, 70400, "{\"name\":\"%s//%070000d\"}", g.endpoint, 0);
+    page_message(&p, 1, 5, data);
+    got = page_recv(&p);
+    TAP_IS(got != NULL && strstr(got, ": name and method are longer than 65536 bytes") != NULL);
+    TAP_IS(stats()->signatures_fetched == 0);
+    end();
+    free(data);
+}
+
 /* The same text goes for every page that asks while a signature is fetched: one fetch. */
 static void test_shared_signature(void)
 {
@@ -408,6 +424,7 @@ static void test_deaf_service(void)
 static const struct tap_case cases[] = {
     {"unary", test_unary},
     {"wrong requests", test_wrong_requests},
+    {"a long name", test_long_name},
     {"one fetch for all", test_shared_signature},
     {"cache of signatures", test_cache},
     {"bytes of the cache", test_cache_bytes},
